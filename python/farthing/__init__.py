@@ -1,0 +1,1 @@
+"""Run quantized language models on the CPU."""

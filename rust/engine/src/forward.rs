@@ -1,0 +1,41 @@
+//! What the engine needs of a model; the tests put a fake one in its place.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use farthing_models::Run;
+
+/// Why a forward pass gave no logits.
+#[derive(Debug, thiserror::Error)]
+pub enum ForwardError {
+    /// The flag given by [`Forward::interrupt`] was set while it ran.
+    #[error("interrupted")]
+    Interrupted,
+    /// Anything else, in words for the user.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// A model with its KV cache memory.
+pub trait Forward: Send {
+    /// Rows of logits are this long.
+    fn n_vocab(&self) -> usize;
+
+    /// Positions that a page of the cache holds.
+    fn page_len(&self) -> usize;
+
+    /// Pages that the cache has; they are numbered from 0.
+    fn n_pages(&self) -> usize;
+
+    /// While this is set a pass in progress ends early with `Interrupted`, within some milliseconds.
+    fn interrupt(&self) -> Arc<AtomicBool>;
+
+    /// Computes the runs and overwrites `logits` with the rows asked for, in the order of the runs.
+    /// The cache then holds the runs' positions; after an error their content is undefined, all
+    /// earlier positions being untouched.
+    fn forward(&mut self, runs: &[Run], logits: &mut Vec<f32>) -> Result<(), ForwardError>;
+
+    /// Keeps the worker threads spinning between passes while true, for decoding; lets them sleep
+    /// when false.
+    fn awake(&mut self, awake: bool);
+}

@@ -1,0 +1,40 @@
+//! What one forward pass computes: plain data handed down by the engine.
+
+/// A page number in the KV cache; every layer has memory for every page.
+pub type Page = u32;
+
+/// Some consecutive tokens of one sequence.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// The tokens to compute, at least one.
+    pub tokens: Vec<u32>,
+    /// The position of the first of them; all positions before it are in the cache already.
+    pub start: usize,
+    /// The sequence's pages in order; page `i` holds positions `i * page_len..(i + 1) * page_len`
+    /// and there are enough for `start + tokens.len()` positions.
+    pub pages: Vec<Page>,
+    /// Of which of the tokens the logits are wanted.
+    pub wants: Wants,
+}
+
+/// Which rows of logits a run asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wants {
+    /// None: a part of a prompt.
+    Nothing,
+    /// Those after the run's last token.
+    Last,
+    /// Those after every token of the run.
+    All,
+}
+
+impl Run {
+    /// How many rows of logits the run gets.
+    pub fn n_rows(&self) -> usize {
+        match self.wants {
+            Wants::Nothing => 0,
+            Wants::Last => 1,
+            Wants::All => self.tokens.len(),
+        }
+    }
+}
