@@ -1,1 +1,29 @@
-//! Requests over time.
+//! Requests over time: which tokens are computed in which forward pass, and what is sampled from it.
+//!
+//! A sequence has tokens and a count of the computed ones. Each step spends a budget of tokens so
+//! that the counts catch up: `plan -> forward -> absorb`, with plain data between. There is no
+//! prefill phase and no decode phase, so chunked prompts, prefix reuse, parallel requests and
+//! preemption are one mechanism.
+//!
+//! [`Engine`] runs that loop on a thread of its own; [`Handle`] and [`Evaluation`] are what a caller
+//! holds of a request. The model is behind [`Forward`]: the engine never looks inside a tensor.
+
+#![forbid(unsafe_code)]
+
+mod engine;
+mod error;
+mod evaluation;
+mod forward;
+mod gate;
+mod handle;
+mod request;
+mod sampler;
+mod worker;
+
+pub use engine::{Config, Engine, Status};
+pub use error::{Error, Result};
+pub use evaluation::Evaluation;
+pub use forward::{Forward, ForwardError};
+pub use handle::Handle;
+pub use request::{FinishReason, Logprob, MAX_LOGPROBS, Output, Request, Timings, Usage};
+pub use sampler::Sampling;

@@ -1,0 +1,201 @@
+//! The engine as its callers see it, from any thread.
+
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+use crate::evaluation::{Evaluation, evaluation};
+use crate::forward::Forward;
+use crate::gate::Gate;
+use crate::handle::{Handle, Ready, mailbox};
+use crate::request::{Request, check_prompt};
+use crate::worker::{Command, EvaluateJob, GenerateJob, Worker};
+
+/// The engine's limits.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// Positions that one sequence may have; its pages must fit into the model's cache.
+    pub n_ctx: usize,
+    /// Requests that are computed at the same time; others wait in their order.
+    pub max_sequences: usize,
+    /// Tokens that one pass computes; raised to `max_sequences`, so that each sequence advances in
+    /// each pass.
+    pub n_batch: usize,
+}
+
+impl Default for Config {
+    /// A context of 4096, 8 sequences, 512 tokens a pass.
+    fn default() -> Config {
+        Config {
+            n_ctx: 4096,
+            max_sequences: 8,
+            n_batch: 512,
+        }
+    }
+}
+
+/// What the engine was doing after its last step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Requests being computed.
+    pub running: usize,
+    /// Requests in the queue.
+    pub waiting: usize,
+    /// Pages of the cache.
+    pub n_pages: usize,
+    /// Pages that requests being computed use.
+    pub used_pages: usize,
+    /// Pages kept from earlier requests, for reuse.
+    pub kept_pages: usize,
+}
+
+/// Runs a model for many requests at once, on a thread of its own. Dropping it closes it.
+pub struct Engine {
+    inbox: Mutex<Option<Inbox>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    shared: Arc<Shared>,
+    n_vocab: usize,
+    n_ctx: usize,
+}
+
+/// The way to the thread; its lock keeps the requests' numbers in the order of their arrival.
+struct Inbox {
+    commands: Sender<Command>,
+    next_id: u64,
+}
+
+/// What the engine's thread shares with the callers.
+pub(crate) struct Shared {
+    pub gate: Arc<Gate>,
+    pub ready: Ready,
+    pub status: Mutex<Status>,
+}
+
+impl Engine {
+    /// Starts the thread. Errors: a limit of 0, a context larger than the model's cache, or no
+    /// thread to be had.
+    pub fn start(model: Box<dyn Forward>, config: Config) -> Result<Engine> {
+        for (name, value) in [
+            ("max_sequences", config.max_sequences),
+            ("n_batch", config.n_batch),
+        ] {
+            if value == 0 {
+                return Err(Error::parameter(name, value, "1 or more"));
+            }
+        }
+        let capacity = model.n_pages().saturating_mul(model.page_len());
+        if config.n_ctx == 0 || config.n_ctx > capacity {
+            return Err(Error::parameter(
+                "n_ctx",
+                config.n_ctx,
+                format!("1 to {capacity}, the positions of the KV cache"),
+            ));
+        }
+        let n_vocab = model.n_vocab();
+        let shared = Arc::new(Shared {
+            gate: Arc::new(Gate::new(model.interrupt())),
+            ready: Ready::default(),
+            status: Mutex::default(),
+        });
+        let (commands, received) = mpsc::channel();
+        let worker = Worker::new(model, config, received, shared.clone());
+        let thread = thread::Builder::new()
+            .name("farthing-engine".into())
+            .spawn(move || worker.run())
+            .map_err(|error| {
+                Error::Failed(format!("the engine's thread did not start: {error}"))
+            })?;
+        Ok(Engine {
+            inbox: Mutex::new(Some(Inbox {
+                commands,
+                next_id: 0,
+            })),
+            thread: Mutex::new(Some(thread)),
+            shared,
+            n_vocab,
+            n_ctx: config.n_ctx,
+        })
+    }
+
+    /// Puts a request into the queue. Errors: a prompt that is empty or does not fit, an unknown
+    /// token, a parameter outside its range, a closed engine.
+    pub fn submit(&self, request: Request) -> Result<Handle> {
+        request.validate(self.n_vocab, self.n_ctx)?;
+        self.send(|id| {
+            let (handle, outbox) = mailbox(id, self.shared.gate.clone());
+            let job = GenerateJob {
+                id,
+                request,
+                outbox,
+                submitted: Instant::now(),
+            };
+            (handle, Command::Generate(Box::new(job)))
+        })
+    }
+
+    /// Computes the logits after each of the tokens. They may be as many as the context has
+    /// positions. Errors as for [`Engine::submit`].
+    pub fn evaluate(&self, tokens: Vec<u32>) -> Result<Evaluation> {
+        check_prompt(&tokens, self.n_vocab, self.n_ctx, self.n_ctx)?;
+        self.send(|id| {
+            let (evaluation, collector) = evaluation(self.shared.gate.clone());
+            let job = EvaluateJob {
+                id,
+                tokens,
+                collector,
+            };
+            (evaluation, Command::Evaluate(Box::new(job)))
+        })
+    }
+
+    fn send<T>(&self, make: impl FnOnce(u64) -> (T, Command)) -> Result<T> {
+        let mut inbox = lock(&self.inbox);
+        let inbox = inbox.as_mut().ok_or(Error::Closed)?;
+        let (caller, command) = make(inbox.next_id);
+        inbox.next_id += 1;
+        inbox.commands.send(command).map_err(|_| Error::Closed)?;
+        Ok(caller)
+    }
+
+    /// The requests with `notify` that have got outputs since the last call, rising. Waits up to
+    /// `timeout` for the first; returns at once when the engine is closed.
+    pub fn wait_ready(&self, timeout: Duration) -> Vec<u64> {
+        self.shared.ready.wait(timeout)
+    }
+
+    /// What the engine was doing after its last step.
+    pub fn status(&self) -> Status {
+        *lock(&self.shared.status)
+    }
+
+    /// Whether it takes no requests any more.
+    pub fn is_closed(&self) -> bool {
+        lock(&self.inbox).is_none()
+    }
+
+    /// Ends all requests as `Cancelled`, interrupts the pass in progress, and waits for the thread
+    /// to end. Closing again does nothing.
+    pub fn close(&self) {
+        if let Some(inbox) = lock(&self.inbox).take() {
+            // A thread that is gone needs no word.
+            let _ = inbox.commands.send(Command::Close);
+            self.shared.gate.close();
+        }
+        if let Some(thread) = lock(&self.thread).take() {
+            // It has told the requests of a panic itself.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

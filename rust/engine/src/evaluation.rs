@@ -1,0 +1,114 @@
+//! Logits of every position of a text: the caller's end and the engine's.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::gate::{Flag, Gate};
+use crate::handle::Canceller;
+
+/// An evaluation under way. Dropping it cancels it.
+pub struct Evaluation {
+    answer: Arc<Answer>,
+    canceller: Canceller,
+}
+
+impl Evaluation {
+    /// Waits up to `timeout` for the logits, `n_tokens * n_vocab` numbers, a row for each token. The
+    /// result is given once; `None` before and, at once, after that.
+    pub fn wait(&self, timeout: Duration) -> Option<Result<Vec<f32>>> {
+        let (mut state, _) = self
+            .answer
+            .arrival
+            .wait_timeout_while(self.answer.lock(), timeout, |state| !state.given)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.result.take()
+    }
+
+    /// Gives the evaluation up; its result is then [`Error::Cancelled`], unless it is there already.
+    pub fn cancel(&self) {
+        self.canceller.cancel();
+    }
+}
+
+#[derive(Default)]
+struct Answer {
+    state: Mutex<AnswerState>,
+    arrival: Condvar,
+}
+
+#[derive(Default)]
+struct AnswerState {
+    result: Option<Result<Vec<f32>>>,
+    given: bool,
+}
+
+impl Answer {
+    fn lock(&self) -> MutexGuard<'_, AnswerState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The engine's side: collects the rows.
+pub(crate) struct Collector {
+    answer: Arc<Answer>,
+    cancelled: Flag,
+    logits: Vec<f32>,
+}
+
+/// A new evaluation's two ends.
+pub(crate) fn evaluation(gate: Arc<Gate>) -> (Evaluation, Collector) {
+    let answer = Arc::<Answer>::default();
+    let canceller = Canceller::new(gate);
+    let collector = Collector {
+        answer: answer.clone(),
+        cancelled: canceller.flag(),
+        logits: Vec::new(),
+    };
+    (Evaluation { answer, canceller }, collector)
+}
+
+impl Collector {
+    /// Takes the rows from float `at` on. A preempted evaluation comes with rows that are here
+    /// already: they are the same again.
+    pub fn put(&mut self, at: usize, rows: &[f32]) {
+        self.logits.truncate(at);
+        self.logits.extend_from_slice(rows);
+    }
+
+    /// Hands the logits over.
+    pub fn finish(mut self) {
+        let logits = std::mem::take(&mut self.logits);
+        self.give(Ok(logits));
+    }
+
+    /// Ends without logits.
+    pub fn fail(self, error: Error) {
+        self.give(Err(error));
+    }
+
+    fn give(&self, result: Result<Vec<f32>>) {
+        let mut state = self.answer.lock();
+        if !state.given {
+            state.given = true;
+            state.result = Some(result);
+            drop(state);
+            self.answer.arrival.notify_all();
+        }
+    }
+
+    pub fn flag(&self) -> &Flag {
+        &self.cancelled
+    }
+
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        self.give(Err(Error::Failed("the engine stopped".into())));
+    }
+}

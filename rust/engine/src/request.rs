@@ -1,0 +1,165 @@
+//! What is asked of the engine and what comes back.
+
+use crate::error::{Error, Result};
+use crate::sampler::Sampling;
+
+/// The largest [`Request::logprobs`].
+pub const MAX_LOGPROBS: usize = 20;
+
+/// A prompt to continue.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// The prompt's token ids, at least one and fewer than the context has positions.
+    pub tokens: Vec<u32>,
+    /// At most this many tokens are generated; `None` stands for as many as the context holds. With
+    /// 0 the prompt is computed (and kept for reuse) and nothing is generated.
+    pub max_tokens: Option<usize>,
+    /// Ids that end the generation (the end-of-generation tokens). The one that did is not an
+    /// output. See also [`Sampling::ignore_eos`].
+    pub stop_tokens: Vec<u32>,
+    /// How tokens are chosen.
+    pub sampling: Sampling,
+    /// With `Some(n)` every token comes with its log-probability and those of the `n` most likely
+    /// tokens, `n` at most [`MAX_LOGPROBS`].
+    pub logprobs: Option<usize>,
+    /// Whether [`Engine::wait_ready`](crate::Engine::wait_ready) reports this request.
+    pub notify: bool,
+}
+
+impl Request {
+    /// Checks everything that can be wrong with a request for a vocabulary of `n_vocab` tokens and
+    /// a context of `n_ctx` positions.
+    pub(crate) fn validate(&self, n_vocab: usize, n_ctx: usize) -> Result<()> {
+        check_prompt(&self.tokens, n_vocab, n_ctx, n_ctx - 1)?;
+        check_ids("stop_tokens", self.stop_tokens.iter().copied(), n_vocab)?;
+        check_ids(
+            "logit_bias",
+            self.sampling.logit_bias.iter().map(|&(id, _)| id),
+            n_vocab,
+        )?;
+        if let Some(n) = self.logprobs.filter(|&n| n > MAX_LOGPROBS) {
+            return Err(Error::parameter(
+                "logprobs",
+                n,
+                format!("0 to {MAX_LOGPROBS}"),
+            ));
+        }
+        self.sampling.validate()
+    }
+}
+
+/// Checks a prompt of which at most `limit` tokens are allowed.
+pub(crate) fn check_prompt(
+    tokens: &[u32],
+    n_vocab: usize,
+    n_ctx: usize,
+    limit: usize,
+) -> Result<()> {
+    if tokens.is_empty() {
+        return Err(Error::EmptyPrompt);
+    }
+    if tokens.len() > limit {
+        return Err(Error::PromptTooLong {
+            n_prompt: tokens.len(),
+            n_ctx,
+            limit,
+        });
+    }
+    check_ids("tokens", tokens.iter().copied(), n_vocab)
+}
+
+fn check_ids(name: &str, ids: impl Iterator<Item = u32>, n_vocab: usize) -> Result<()> {
+    for (index, id) in ids.enumerate() {
+        if id as usize >= n_vocab {
+            return Err(Error::UnknownToken {
+                place: format!("{name}[{index}]"),
+                id,
+                n_vocab,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// One piece of a request's answer, in order. The last is `Finished` or `Error`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// A generated token.
+    Token {
+        /// The token.
+        id: u32,
+        /// Its log-probability, where asked for.
+        logprob: Option<Logprob>,
+    },
+    /// The end of the answer.
+    Finished {
+        /// Why it ended.
+        reason: FinishReason,
+        /// Tokens spent.
+        usage: Usage,
+        /// Time spent.
+        timings: Timings,
+    },
+    /// The end of an answer that could not be completed, in words for the user.
+    Error(String),
+}
+
+/// Log-probabilities of the model itself: the log-softmax of the logits before bias, penalties and
+/// samplers, natural logarithm.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Logprob {
+    /// That of the token chosen.
+    pub logprob: f32,
+    /// The most likely tokens with theirs, falling; of equal ones the lower id first.
+    pub top: Vec<(u32, f32)>,
+}
+
+/// Why a generation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FinishReason {
+    /// A stop token was chosen.
+    Stop,
+    /// `max_tokens` or the end of the context was reached.
+    Length,
+    /// The caller cancelled it or closed the engine.
+    Cancelled,
+}
+
+impl FinishReason {
+    /// `stop`, `length` or `cancelled`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            FinishReason::Stop => "stop",
+            FinishReason::Length => "length",
+            FinishReason::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// Tokens of a finished request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Tokens of the prompt.
+    pub prompt_tokens: usize,
+    /// Tokens given out; the stop token is not one.
+    pub completion_tokens: usize,
+    /// Those of the prompt that earlier requests had computed already.
+    pub cached_tokens: usize,
+}
+
+/// Times of a finished request, in milliseconds, and the tokens they were spent on.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Timings {
+    /// From the submission to the first pass with a part of the prompt.
+    pub queue_ms: f64,
+    /// From there to the first token chosen.
+    pub prompt_ms: f64,
+    /// From there to the end.
+    pub predicted_ms: f64,
+    /// Tokens of the prompt computed for this request: all but the cached ones.
+    pub prompt_n: usize,
+    /// Tokens chosen, the stop token among them.
+    pub predicted_n: usize,
+    /// Tokens of the prompt taken from earlier requests.
+    pub cached_n: usize,
+}

@@ -1,0 +1,5 @@
+//! Choosing the next token.
+
+mod sampling;
+
+pub use sampling::Sampling;
