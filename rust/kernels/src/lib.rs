@@ -1,1 +1,23 @@
-//! SIMD kernels.
+//! Bytes in, floats out: the kernels of the forward pass and the threads that run them.
+//!
+//! Every kernel is written once over `std::simd` and compiled for each instruction-set level, see
+//! [`isa`]; the level is chosen at run time. Threads are outside ([`team`]), levels inside.
+
+#![feature(portable_simd)]
+#![cfg_attr(target_arch = "aarch64", feature(stdarch_neon_dotprod))]
+
+pub mod activations;
+mod float;
+pub mod isa;
+pub mod matmul;
+pub mod quant;
+mod raw;
+pub mod team;
+#[cfg(test)]
+mod testing;
+mod tile;
+
+pub use activations::Activations;
+pub use matmul::{Matrix, matmul};
+pub use quant::Quant;
+pub use team::Team;

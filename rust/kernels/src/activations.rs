@@ -1,0 +1,201 @@
+//! The vectors that weights are multiplied with: floats, and int8 in groups of 32.
+
+use std::simd::prelude::*;
+
+use crate::isa::{F, Isa, Kernel, dispatch};
+use crate::raw::RawMut;
+use crate::team::Team;
+
+/// Weights and activations are scaled by groups of this length.
+pub const GROUP: usize = 32;
+
+/// `n` columns of length `k`.
+///
+/// Quantized, column `c`'s value `i` is `scales[i / 32][c] * bytes[c][i]`, with bytes in -127..=127
+/// (the rounding of `x * 127 / max |x|` per 32 values, as in ggml's Q8_0 but with a scale in single
+/// precision). The arrays by group are `[group][column]`, as the tile reads them.
+#[derive(Default)]
+pub struct Activations {
+    pub(crate) n: usize,
+    pub(crate) k: usize,
+    pub(crate) floats: Vec<f32>,
+    pub(crate) bytes: Vec<i8>,
+    /// `[k / 32][n]`
+    pub(crate) scales: Vec<f32>,
+    /// `[k / 16][n]`, minus the sum of 16 bytes.
+    pub(crate) minus_sums: Vec<i32>,
+    /// `[k / 16][n]`, the scale times the sum of 16 bytes.
+    pub(crate) scaled_sums: Vec<f32>,
+    quantized: bool,
+}
+
+impl Activations {
+    /// Takes `n` columns of length `k`, to be written to what this returns, `[n][k]`.
+    pub fn reset(&mut self, n: usize, k: usize) -> &mut [f32] {
+        (self.n, self.k, self.quantized) = (n, k, false);
+        if self.floats.len() < n * k {
+            self.floats.resize(n * k, 0.0);
+        }
+        &mut self.floats[..n * k]
+    }
+
+    /// The columns, `[n][k]`.
+    pub fn floats(&self) -> &[f32] {
+        &self.floats[..self.n * self.k]
+    }
+
+    /// The columns, to be changed; what was quantized before is void.
+    pub fn floats_mut(&mut self) -> &mut [f32] {
+        self.quantized = false;
+        &mut self.floats[..self.n * self.k]
+    }
+
+    /// How many columns there are.
+    pub fn n(&self) -> usize {
+        self.n
+    }
+
+    /// How long each is.
+    pub fn k(&self) -> usize {
+        self.k
+    }
+
+    /// Quantizes the columns unless that was done.
+    ///
+    /// # Panics
+    /// `k` is no multiple of 32.
+    pub fn quantize(&mut self, team: &Team) {
+        if std::mem::replace(&mut self.quantized, true) {
+            return;
+        }
+        assert!(
+            self.k.is_multiple_of(GROUP),
+            "columns of {} do not make groups of 32",
+            self.k
+        );
+        let (n, k) = (self.n, self.k);
+        let groups = k / GROUP;
+        grow(&mut self.bytes, n * k);
+        grow(&mut self.scales, n * groups);
+        grow(&mut self.minus_sums, 2 * n * groups);
+        grow(&mut self.scaled_sums, 2 * n * groups);
+        let floats = &self.floats[..n * k];
+        let (bytes, scales) = (RawMut::new(&mut self.bytes), RawMut::new(&mut self.scales));
+        let minus_sums = RawMut::new(&mut self.minus_sums);
+        let scaled_sums = RawMut::new(&mut self.scaled_sums);
+        team.for_each(n, (1 << 15) / k.max(1) + 1, &|columns| {
+            dispatch(Quantize {
+                columns,
+                n,
+                k,
+                floats,
+                bytes,
+                scales,
+                minus_sums,
+                scaled_sums,
+            });
+        });
+    }
+}
+
+fn grow<T: Copy + Default>(v: &mut Vec<T>, len: usize) {
+    if v.len() < len {
+        v.resize(len, T::default());
+    }
+}
+
+struct Quantize<'a> {
+    columns: std::ops::Range<usize>,
+    n: usize,
+    k: usize,
+    floats: &'a [f32],
+    bytes: RawMut<i8>,
+    scales: RawMut<f32>,
+    minus_sums: RawMut<i32>,
+    scaled_sums: RawMut<f32>,
+}
+
+impl Kernel for Quantize<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<A: Isa>(self, _: A) {
+        for c in self.columns {
+            for (g, x) in self.floats[c * self.k..][..self.k]
+                .chunks_exact(GROUP)
+                .enumerate()
+            {
+                let x = [F::from_slice(x), F::from_slice(&x[16..])];
+                let max = reduce_max(x[0].abs().simd_max(x[1].abs()));
+                let scale = max / 127.0;
+                let inverse = F::splat(if max > 0.0 { 127.0 / max } else { 0.0 });
+                let q = x.map(|x| round(x * inverse));
+                let at = g * self.n + c;
+                // SAFETY: groups < k / 32 and c < n; each column belongs to one caller.
+                unsafe { self.scales.write(at, scale) };
+                for (h, q) in q.into_iter().enumerate() {
+                    let sum = q.reduce_sum();
+                    let at = (2 * g + h) * self.n + c;
+                    let q = q.cast::<i8>();
+                    // SAFETY: as above.
+                    unsafe {
+                        self.bytes
+                            .write_all(c * self.k + g * GROUP + h * 16, q.as_array());
+                        self.minus_sums.write(at, -sum);
+                        self.scaled_sums.write(at, scale * sum as f32);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// To the nearest integer, ties to even, for |x| < 2^22: adding 1.5 · 2^23 leaves the integer in the
+/// low bits of the mantissa.
+#[inline(always)]
+fn round(x: F) -> i32x16 {
+    let magic = F::splat(12_582_912.0);
+    (x + magic).to_bits().cast::<i32>() - magic.to_bits().cast::<i32>()
+}
+
+/// The largest lane; plain comparisons, where `reduce_max` would order NaN.
+#[inline(always)]
+fn reduce_max(x: F) -> f32 {
+    let x: f32x8 = simd_swizzle!(x, [0, 1, 2, 3, 4, 5, 6, 7])
+        .simd_max(simd_swizzle!(x, [8, 9, 10, 11, 12, 13, 14, 15]));
+    let x: f32x4 = simd_swizzle!(x, [0, 1, 2, 3]).simd_max(simd_swizzle!(x, [4, 5, 6, 7]));
+    let x = x.to_array();
+    x[0].max(x[1]).max(x[2].max(x[3]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::noise;
+
+    #[test]
+    fn quantized_values_are_near_and_sums_agree() {
+        let team = Team::new(2).unwrap();
+        let (n, k) = (5, 96);
+        let mut x = Activations::default();
+        let data = noise(n * k, 7);
+        x.reset(n, k).copy_from_slice(&data);
+        x.floats_mut()[..GROUP].fill(0.0);
+        x.quantize(&team);
+        for c in 0..n {
+            for g in 0..k / GROUP {
+                let scale = x.scales[g * n + c];
+                for h in 0..2 {
+                    let i = c * k + g * GROUP + 16 * h;
+                    for j in i..i + 16 {
+                        let error = (x.floats[j] - scale * f32::from(x.bytes[j])).abs();
+                        assert!(error <= 0.5001 * scale, "{error} {scale}");
+                    }
+                    let sum: i32 = x.bytes[i..i + 16].iter().map(|&b| i32::from(b)).sum();
+                    assert_eq!(x.minus_sums[(2 * g + h) * n + c], -sum);
+                    assert_eq!(x.scaled_sums[(2 * g + h) * n + c], scale * sum as f32);
+                }
+            }
+        }
+    }
+}

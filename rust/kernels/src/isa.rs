@@ -1,0 +1,175 @@
+//! Instruction sets: the only place that names one.
+//!
+//! A kernel is written once, over the logical vectors of 16 lanes below, and compiled for every
+//! level. `std::simd` gives all of the arithmetic but four operations, which are the trait [`Isa`].
+//! A level's entry point alone carries `#[target_feature]`; the kernel and everything it calls is
+//! `#[inline(always)]` without it, and so takes on the features of the entry it lands in. Threads are
+//! therefore started outside and [`dispatch`] is called inside, once per share of the work.
+
+use std::simd::prelude::*;
+use std::sync::LazyLock;
+
+#[cfg(target_arch = "aarch64")]
+mod arm;
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+/// Lanes of the logical vector, whatever the hardware's: LLVM splits it where registers are shorter.
+pub const LANES: usize = 16;
+
+/// 16 floats.
+pub type F = f32x16;
+/// 16 integer sums.
+pub type I = i32x16;
+/// 16 groups of four bytes.
+pub type B = u8x64;
+
+/// A proof that the running CPU has some instruction set: only [`dispatch_at`] makes one.
+pub trait Isa: Copy {
+    /// Columns (tokens) of the integer tile, whose height is `TILE_GROUPS` × 16 rows: as many as
+    /// leave the registers for their sums.
+    const TILE_COLUMNS: usize;
+    /// Groups of 16 rows in the integer tile, 1 or 2.
+    const TILE_GROUPS: usize;
+    /// Vectors of 16 lanes in a row of the float tile, 1, 2 or 4.
+    const FLOAT_VECTORS: usize;
+
+    /// `acc[i] + w[4i..4i + 4] · x` for `w <= 127` and `x >= -127`, `x` being four signed bytes.
+    fn dot_u7(self, acc: I, w: B, x: [i8; 4]) -> I;
+
+    /// The same for any `w`.
+    fn dot_u8(self, acc: I, w: B, x: [i8; 4]) -> I;
+
+    /// `a * b + c`, in one rounding where the hardware has it.
+    fn fma(self, a: F, b: F, c: F) -> F;
+
+    /// `table[index]` for every byte; `index < 16`.
+    fn lookup(self, table: u8x16, index: B) -> B;
+
+    /// Half-precision bits to floats.
+    fn half(self, bits: u16x16) -> F;
+
+    /// Floats to half-precision bits, to nearest even.
+    fn to_half(self, x: F) -> u16x16;
+}
+
+/// A loop to be compiled once for each instruction set.
+pub trait Kernel {
+    /// What it gives back.
+    type Output;
+    /// The loop; must be `#[inline(always)]`.
+    fn run<A: Isa>(self, isa: A) -> Self::Output;
+}
+
+#[cfg(target_arch = "x86_64")]
+macro_rules! detected {
+    ($feature:tt) => {
+        std::arch::is_x86_feature_detected!($feature)
+    };
+}
+#[cfg(target_arch = "aarch64")]
+macro_rules! detected {
+    ($feature:tt) => {
+        std::arch::is_aarch64_feature_detected!($feature)
+    };
+}
+
+macro_rules! levels {
+    ($($(#[$on:meta])* $level:ident, $name:literal: $isa:expr, [$($feature:tt),*];)*) => {
+        /// An instruction-set level, from the least to the most capable.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Level {
+            /// What every CPU of the architecture has.
+            Portable,
+            $($(#[$on])* #[doc = concat!("`", $name, "`.")] $level),*
+        }
+
+        /// Every level that this CPU has, the least first.
+        pub static LEVELS: LazyLock<Vec<Level>> = LazyLock::new(|| {
+            let mut found = vec![Level::Portable];
+            $($(#[$on])* if true $(&& detected!($feature))* { found.push(Level::$level); })*
+            found
+        });
+
+        impl Level {
+            /// The name that `FARTHING_ISA` takes.
+            pub fn name(self) -> &'static str {
+                match self {
+                    Level::Portable => "portable",
+                    $($(#[$on])* Level::$level => $name),*
+                }
+            }
+        }
+
+        /// Runs the kernel at a level, which must be one of [`LEVELS`].
+        pub fn dispatch_at<K: Kernel>(level: Level, kernel: K) -> K::Output {
+            assert!(LEVELS.contains(&level), "this CPU has no {}", level.name());
+            match level {
+                Level::Portable => kernel.run(portable::Portable),
+                $($(#[$on])* Level::$level => {
+                    $(#[target_feature(enable = $feature)])*
+                    fn entry<K: Kernel>(kernel: K) -> K::Output {
+                        kernel.run($isa)
+                    }
+                    // SAFETY: LEVELS holds `level`, so each of the features was detected.
+                    unsafe { entry(kernel) }
+                })*
+            }
+        }
+    };
+}
+
+levels! {
+    #[cfg(target_arch = "x86_64")]
+    Avx2, "avx2": x86::Avx2(()), ["avx2", "fma", "f16c"];
+    #[cfg(target_arch = "x86_64")]
+    AvxVnni, "avxvnni": x86::AvxVnni(()), ["avx2", "fma", "f16c", "avxvnni"];
+    #[cfg(target_arch = "x86_64")]
+    Avx512, "avx512": x86::Avx512(()),
+        ["avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512vnni"];
+    #[cfg(target_arch = "aarch64")]
+    Dotprod, "dotprod": arm::Dotprod(()), ["neon", "dotprod"];
+}
+
+/// The level in use: the best one, or the one that the environment variable `FARTHING_ISA` names.
+pub static LEVEL: LazyLock<Result<Level, String>> = LazyLock::new(|| {
+    let Some(wanted) = std::env::var_os("FARTHING_ISA") else {
+        return Ok(LEVELS[LEVELS.len() - 1]);
+    };
+    let wanted = wanted.to_string_lossy();
+    let known = LEVELS
+        .iter()
+        .map(|l| l.name())
+        .collect::<Vec<_>>()
+        .join(", ");
+    LEVELS
+        .iter()
+        .copied()
+        .find(|l| l.name().eq_ignore_ascii_case(&wanted))
+        .ok_or_else(|| format!("FARTHING_ISA={wanted}: this CPU has {known}"))
+});
+
+/// Runs the kernel at the level in use; an unusable `FARTHING_ISA` falls back to the best level
+/// here, and is an error where a model is loaded.
+pub fn dispatch<K: Kernel>(kernel: K) -> K::Output {
+    dispatch_at(level(), kernel)
+}
+
+/// The level that [`dispatch`] uses.
+pub fn level() -> Level {
+    LEVEL.as_ref().copied().unwrap_or(LEVELS[LEVELS.len() - 1])
+}
+
+/// Asks for memory that is needed soon; any address will do.
+#[inline(always)]
+pub fn prefetch(start: *const u8, len: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for offset in (0..len).step_by(64) {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        // SAFETY: a prefetch never faults, and every x86-64 has it.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(start.wrapping_add(offset).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (start, len);
+}

@@ -1,0 +1,320 @@
+//! Weight matrices times columns of activations.
+//!
+//! The rows of a matrix are shared out to the threads in panels; each thread unpacks a panel once and
+//! takes all columns through it. Several matrices with the same input go in one region.
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use crate::activations::Activations;
+use crate::float::float_tile;
+use crate::isa::{Isa, Kernel, LANES, LEVELS, Level, dispatch_at, prefetch};
+use crate::quant::{Block, Float, Quant};
+use crate::raw::RawMut;
+use crate::team::Team;
+use crate::tile::{Panel, Place, multiply};
+
+/// Weights unpacked at a time where there are many columns: 32 rows of it stay in the second-level
+/// cache beside a block of columns.
+const CHUNK: usize = 2048;
+/// The same for few columns: the chunk stays in the first-level cache and loads overlap with sums.
+const SMALL_CHUNK: usize = 512;
+/// Up to how many columns are few.
+const FEW: usize = 8;
+/// Columns that pass through a panel before the next panel.
+const COLUMN_BLOCK: usize = 256;
+/// Rows in a thread's unit of work.
+const UNIT: usize = 32;
+
+/// A weight matrix in the file's bytes: `rows` × `k`, row after row.
+#[derive(Clone, Copy)]
+pub struct Matrix<'a> {
+    quant: &'static Quant,
+    data: &'a [u8],
+    rows: usize,
+    k: usize,
+}
+
+impl<'a> Matrix<'a> {
+    /// A matrix of whole blocks.
+    ///
+    /// # Errors
+    /// A row of `k` weights does not make whole blocks, or `data` has another size; in words, with
+    /// the numbers.
+    pub fn new(
+        quant: &'static Quant,
+        data: &'a [u8],
+        rows: usize,
+        k: usize,
+    ) -> Result<Self, String> {
+        let row = quant.row_bytes(k).ok_or_else(|| {
+            format!(
+                "rows of {k} weights do not make {} blocks of {}",
+                quant.name, quant.block_len
+            )
+        })?;
+        if row.checked_mul(rows) != Some(data.len()) {
+            return Err(format!(
+                "{rows} rows of {k} weights in {} need {row} bytes each, there are {} in all",
+                quant.name,
+                data.len()
+            ));
+        }
+        Ok(Matrix {
+            quant,
+            data,
+            rows,
+            k,
+        })
+    }
+
+    /// Rows, which are outputs.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Weights in a row, which are inputs.
+    pub fn k(&self) -> usize {
+        self.k
+    }
+
+    /// Writes one row as floats.
+    ///
+    /// # Panics
+    /// There is no such row, or `out` has another length than a row.
+    pub fn row(&self, row: usize, out: &mut [f32]) {
+        let bytes = self.data.len() / self.rows;
+        self.quant
+            .dequantize(&self.data[row * bytes..][..bytes], out);
+    }
+}
+
+/// Multiplies every matrix with all columns of `x`: `out[c][r] = w[r] · x[c]`, each `out` being
+/// `[n][rows]`.
+///
+/// # Panics
+/// A matrix has another `k` than `x`, or an output another size than `n * rows`.
+pub fn matmul(team: &Team, x: &mut Activations, jobs: &mut [(Matrix, &mut [f32])]) {
+    matmul_at(team, None, x, jobs);
+}
+
+/// [`matmul`] at an instruction-set level, the one in use if none is given.
+pub fn matmul_at(
+    team: &Team,
+    level: Option<Level>,
+    x: &mut Activations,
+    jobs: &mut [(Matrix, &mut [f32])],
+) {
+    let level = level.unwrap_or_else(crate::isa::level);
+    assert!(LEVELS.contains(&level), "this CPU has no {}", level.name());
+    if x.n == 0 {
+        return;
+    }
+    if jobs.iter().any(|(w, _)| w.quant.int8) {
+        x.quantize(team);
+    }
+    let x = &*x;
+    let jobs: Vec<(Matrix, RawMut<f32>)> = jobs
+        .iter_mut()
+        .map(|(w, out)| {
+            assert_eq!(
+                w.k, x.k,
+                "a matrix with {} inputs and columns of {}",
+                w.k, x.k
+            );
+            assert_eq!(
+                out.len(),
+                w.rows * x.n,
+                "outputs of {} rows × {}",
+                w.rows,
+                x.n
+            );
+            (*w, RawMut::new(out))
+        })
+        .collect();
+    let units: usize = jobs.iter().map(|(w, _)| w.rows.div_ceil(UNIT)).sum();
+    let grain = if x.n <= FEW { 4 } else { 1 };
+    team.for_each(units, grain, &|range| {
+        let mut start = 0;
+        for (w, out) in &jobs {
+            let end = start + w.rows.div_ceil(UNIT);
+            let mine = range.start.clamp(start, end) - start..range.end.clamp(start, end) - start;
+            if !mine.is_empty() {
+                let rows = mine.start * UNIT..(mine.end * UNIT).min(w.rows);
+                (w.quant.columns)(Share {
+                    level,
+                    w: *w,
+                    rows,
+                    x,
+                    out: *out,
+                });
+            }
+            start = end;
+        }
+    });
+}
+
+/// One thread's part: some rows, all columns.
+pub struct Share<'a> {
+    level: Level,
+    w: Matrix<'a>,
+    rows: Range<usize>,
+    x: &'a Activations,
+    out: RawMut<f32>,
+}
+
+/// A share whose weights are floats.
+pub fn float_columns<T: Float>(share: Share) {
+    struct Run<'a, T>(Share<'a>, std::marker::PhantomData<T>);
+    impl<T: Float> Kernel for Run<'_, T> {
+        type Output = ();
+        #[inline(always)]
+        fn run<A: Isa>(self, isa: A) {
+            let Share {
+                w, rows, x, out, ..
+            } = self.0;
+            // SAFETY: rows are inside `w`, which has `k` weights in each, as the columns have; the
+            // outputs of these rows are this share's alone.
+            unsafe { float_tile::<T, A>(isa, w.data.as_ptr(), w.rows, rows, x, out) };
+        }
+    }
+    dispatch_at(share.level, Run::<T>(share, std::marker::PhantomData));
+}
+
+/// A share whose weights are quantized.
+pub fn tile_columns<T: Block>(share: Share) {
+    struct Run<'a, T>(Share<'a>, std::marker::PhantomData<T>);
+    impl<T: Block> Kernel for Run<'_, T> {
+        type Output = ();
+        #[inline(always)]
+        fn run<A: Isa>(self, isa: A) {
+            SCRATCH.with_borrow_mut(|scratch| tile_rows::<T, A>(isa, self.0, scratch));
+        }
+    }
+    dispatch_at(share.level, Run::<T>(share, std::marker::PhantomData));
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch {
+        panels: [Panel::new(CHUNK), Panel::new(CHUNK)],
+        padded: Vec::new(),
+        results: Vec::new(),
+    });
+}
+
+struct Scratch {
+    panels: [Panel; 2],
+    /// The last rows of a matrix, padded to 16.
+    padded: Vec<u8>,
+    /// Results of padded rows, `[n][16]`.
+    results: Vec<f32>,
+}
+
+#[inline(always)]
+fn tile_rows<T: Block, A: Isa>(isa: A, share: Share, scratch: &mut Scratch) {
+    let Share {
+        w, rows, x, out, ..
+    } = share;
+    let stride = w.data.len() / w.rows;
+    let mut row = rows.start;
+    while row < rows.end {
+        let left = rows.end - row;
+        if left < LANES {
+            let Scratch {
+                panels,
+                padded,
+                results,
+            } = scratch;
+            padded.clear();
+            padded.extend_from_slice(&w.data[row * stride..][..left * stride]);
+            padded.resize(LANES * stride, 0);
+            results.resize(x.n * LANES, 0.0);
+            // SAFETY: 16 rows of padding and weights; 16 results for each column.
+            unsafe {
+                let out = results.as_mut_ptr();
+                panel::<T, A, 1>(isa, padded.as_ptr(), stride, panels, x, (out, LANES));
+            }
+            for c in 0..x.n {
+                // SAFETY: these rows' results are this share's alone.
+                unsafe { out.write_all(c * w.rows + row, &results[c * LANES..][..left]) };
+            }
+            return;
+        }
+        let first = w.data[row * stride..].as_ptr();
+        // SAFETY: 16 or 32 rows from `row` are in the matrix, and their results this share's alone.
+        unsafe {
+            let out = (out.at(row), w.rows);
+            if A::TILE_GROUPS == 2 && left >= 2 * LANES {
+                panel::<T, A, 2>(isa, first, stride, &mut scratch.panels, x, out);
+                row += 2 * LANES;
+            } else {
+                panel::<T, A, 1>(isa, first, stride, &mut scratch.panels, x, out);
+                row += LANES;
+            }
+        }
+    }
+}
+
+/// `16 * G` rows, all columns.
+///
+/// # Safety
+/// The rows are at `first`, `stride` bytes apart; `16 * G` results can be written for each column at
+/// `out.0 + c * out.1`.
+#[inline(always)]
+unsafe fn panel<T: Block, A: Isa, const G: usize>(
+    isa: A,
+    first: *const u8,
+    stride: usize,
+    panels: &mut [Panel; 2],
+    x: &Activations,
+    out: (*mut f32, usize),
+) {
+    let chunk = if x.n <= FEW { SMALL_CHUNK } else { CHUNK };
+    for block in (0..x.n).step_by(COLUMN_BLOCK) {
+        let columns = block..(block + COLUMN_BLOCK).min(x.n);
+        for k in (0..x.k).step_by(chunk) {
+            let len = chunk.min(x.k - k);
+            for (g, panel) in panels.iter_mut().enumerate().take(G) {
+                let blocks = len / T::LEN;
+                let done = k / T::LEN;
+                // SAFETY: the caller's conditions.
+                unsafe {
+                    let rows = first.add(g * LANES * stride);
+                    // The panel after this one comes next in memory: fetch it evenly meanwhile.
+                    let next = rows.wrapping_add(G * LANES * stride);
+                    let bytes = LANES * size_of::<T>();
+                    panel.fill::<T, A>(isa, rows.add(done * size_of::<T>()), stride, blocks, |i| {
+                        prefetch(next.wrapping_add((done + i) * bytes), bytes);
+                    });
+                }
+            }
+            let mut column = columns.start;
+            while column < columns.end {
+                let n = (columns.end - column).min(A::TILE_COLUMNS);
+                // SAFETY: the caller's conditions; the columns exist.
+                unsafe {
+                    let out = (out.0.add(column * out.1), out.1);
+                    let place = Place {
+                        column,
+                        k,
+                        len,
+                        out: out.0,
+                        out_stride: out.1,
+                    };
+                    match n {
+                        1 => multiply::<T, A, G, 1>(isa, panels, x, place),
+                        2 => multiply::<T, A, G, 2>(isa, panels, x, place),
+                        3 => multiply::<T, A, G, 3>(isa, panels, x, place),
+                        4 => multiply::<T, A, G, 4>(isa, panels, x, place),
+                        5 => multiply::<T, A, G, 5>(isa, panels, x, place),
+                        _ => multiply::<T, A, G, 6>(isa, panels, x, place),
+                    }
+                }
+                column += n;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

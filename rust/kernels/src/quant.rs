@@ -1,0 +1,351 @@
+//! Weight types: a file each, and one table.
+//!
+//! A quantized type says what a block means (`dequantize`, the reference) and how 16 rows of blocks
+//! become bytes side by side (`unpack`), which is all that the [tile](crate::tile) needs. A float type
+//! says how 16 weights are loaded.
+
+use std::marker::PhantomData;
+use std::simd::prelude::*;
+
+use crate::isa::{B, F, Isa, LANES};
+use crate::matmul::{Share, float_columns, tile_columns};
+
+mod bfloat16;
+mod float16;
+mod float32;
+mod q4_0;
+mod q4_k;
+
+/// What the rest of the program sees of a weight type.
+pub struct Quant {
+    /// The number of the type in GGUF files.
+    pub ggml_id: u32,
+    /// The type's name in GGUF tools.
+    pub name: &'static str,
+    /// Weights in a block.
+    pub block_len: usize,
+    /// Bytes of a block.
+    pub block_bytes: usize,
+    /// Whether activations are quantized to int8 for it.
+    pub int8: bool,
+    dequantize: fn(&[u8], &mut [f32]),
+    pub(crate) columns: fn(Share),
+}
+
+/// Every type that the kernels compute with.
+pub static QUANTS: &[Quant] = &[
+    Quant::floats::<float32::F32>(),
+    Quant::floats::<float16::F16>(),
+    Quant::floats::<bfloat16::Bf16>(),
+    Quant::blocks::<q4_0::Q4_0>(),
+    Quant::blocks::<q4_k::Q4K>(),
+];
+
+impl Quant {
+    /// The type with that number in GGUF files.
+    pub fn from_ggml_id(id: u32) -> Option<&'static Quant> {
+        QUANTS.iter().find(|q| q.ggml_id == id)
+    }
+
+    /// Bytes of a row of `k` weights; none if they do not make whole blocks.
+    pub fn row_bytes(&self, k: usize) -> Option<usize> {
+        k.is_multiple_of(self.block_len)
+            .then(|| k / self.block_len * self.block_bytes)
+    }
+
+    /// Writes the weights that the bytes stand for.
+    ///
+    /// # Panics
+    /// `bytes` does not hold exactly `out.len()` weights.
+    pub fn dequantize(&self, bytes: &[u8], out: &mut [f32]) {
+        assert_eq!(
+            Some(bytes.len()),
+            self.row_bytes(out.len()),
+            "bytes of {} weights",
+            out.len()
+        );
+        (self.dequantize)(bytes, out);
+    }
+
+    const fn blocks<T: Block>() -> Quant {
+        Quant {
+            ggml_id: T::GGML_ID,
+            name: T::NAME,
+            block_len: T::LEN,
+            block_bytes: size_of::<T>(),
+            int8: true,
+            dequantize: |bytes, out| {
+                // SAFETY: a block has alignment 1 and any bytes are one.
+                let (_, blocks, _) = unsafe { bytes.align_to::<T>() };
+                for (block, out) in blocks.iter().zip(out.chunks_exact_mut(T::LEN)) {
+                    block.dequantize(out);
+                }
+            },
+            columns: tile_columns::<T>,
+        }
+    }
+
+    const fn floats<T: Float>() -> Quant {
+        Quant {
+            ggml_id: T::GGML_ID,
+            name: T::NAME,
+            block_len: 1,
+            block_bytes: T::BYTES,
+            int8: false,
+            dequantize: |bytes, out| {
+                for (bytes, out) in bytes.chunks_exact(T::BYTES).zip(out) {
+                    *out = T::dequantize(bytes);
+                }
+            },
+            columns: float_columns::<T>,
+        }
+    }
+}
+
+/// How the bytes of a tile become weights: `scale * (byte - 2^bias)`, or `scale * byte + min`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Offset {
+    /// The logarithm of what is subtracted from every byte.
+    Bias(u32),
+    /// A minimum for every scale.
+    Min,
+}
+
+/// A block of quantized weights, laid out as in the file.
+///
+/// # Safety
+/// The type has alignment 1 and no invalid bit patterns.
+pub unsafe trait Block: Sized + 'static {
+    /// The number in GGUF files.
+    const GGML_ID: u32;
+    /// The name in GGUF tools.
+    const NAME: &'static str;
+    /// Weights in a block, a multiple of 32.
+    const LEN: usize;
+    /// Consecutive weights that share a scale in the tile: 16 or 32.
+    const GROUP: usize;
+    /// What bytes of the tile mean.
+    const OFFSET: Offset;
+    /// Whether bytes of the tile exceed 127.
+    const WIDE: bool;
+
+    /// The meaning of the format. `out` has `LEN` places.
+    fn dequantize(&self, out: &mut [f32]);
+
+    /// One block of each of 16 rows as a tile; must be `#[inline(always)]` and agree with
+    /// `dequantize`.
+    fn unpack<A: Isa>(isa: A, rows: Rows<Self>, out: Unpacked);
+}
+
+/// Where a block is unpacked to.
+pub struct Unpacked<'a> {
+    /// `[LEN / 4]`: in vector `j`, lane `4r + i` is weight `4j + i` of row `r`.
+    pub bytes: &'a mut [B],
+    /// `[LEN / GROUP]`: lane `r` is row `r`'s scale.
+    pub scales: &'a mut [F],
+    /// `[LEN / GROUP]`, to be filled only by types with `Offset::Min`; what is added to weights.
+    pub mins: &'a mut [F],
+}
+
+/// The blocks that stand at the same place of 16 consecutive rows.
+pub struct Rows<'a, T> {
+    first: *const u8,
+    stride: usize,
+    blocks: PhantomData<&'a T>,
+}
+
+impl<T> Clone for Rows<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Rows<'_, T> {}
+
+impl<T: Block> Rows<'_, T> {
+    /// # Safety
+    /// At `first + r * stride`, for each `r < 16`, there is a `T`.
+    #[inline(always)]
+    pub unsafe fn new(first: *const u8, stride: usize) -> Self {
+        Rows {
+            first,
+            stride,
+            blocks: PhantomData,
+        }
+    }
+
+    /// An unaligned value at a byte offset of the block of a row.
+    #[inline(always)]
+    fn get<V: Copy>(self, row: usize, offset: usize) -> V {
+        assert!(row < LANES && offset + size_of::<V>() <= size_of::<T>());
+        // SAFETY: inside the block, which exists by `new`; used with plain integers and vectors.
+        unsafe {
+            self.first
+                .add(row * self.stride + offset)
+                .cast::<V>()
+                .read_unaligned()
+        }
+    }
+
+    /// 16 bytes of each row, as four vectors: vector `j` has bytes `4j..4j + 4` of every row.
+    #[inline(always)]
+    pub fn dwords4(self, offset: usize) -> [B; 4] {
+        let row = |r| self.get::<u32x4>(r, offset);
+        // Rows i, i + 4, i + 8 and i + 12 side by side: transposing 4 × 4 within each 128 bits then
+        // leaves the rows in order.
+        let quad = |i: usize| -> u32x16 {
+            let low: u32x8 = simd_swizzle!(row(i), row(i + 4), [0, 1, 2, 3, 4, 5, 6, 7]);
+            let high: u32x8 = simd_swizzle!(row(i + 8), row(i + 12), [0, 1, 2, 3, 4, 5, 6, 7]);
+            simd_swizzle!(
+                low,
+                high,
+                [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]
+            )
+        };
+        let (a, b, c, d) = (quad(0), quad(1), quad(2), quad(3));
+        let (ab_low, ab_high) = (unpack_low(a, b), unpack_high(a, b));
+        let (cd_low, cd_high) = (unpack_low(c, d), unpack_high(c, d));
+        [
+            pair_low(ab_low, cd_low),
+            pair_high(ab_low, cd_low),
+            pair_low(ab_high, cd_high),
+            pair_high(ab_high, cd_high),
+        ]
+        .map(to_bytes)
+    }
+
+    /// Four bytes of each row.
+    #[inline(always)]
+    pub fn dword(self, offset: usize) -> u32x16 {
+        let mut out = [0; LANES];
+        for (r, out) in out.iter_mut().enumerate() {
+            *out = self.get::<u32>(r, offset);
+        }
+        u32x16::from_array(out)
+    }
+
+    /// Two bytes of each row.
+    #[inline(always)]
+    pub fn word(self, offset: usize) -> u16x16 {
+        let mut out = [0; LANES];
+        for (r, out) in out.iter_mut().enumerate() {
+            *out = self.get::<u16>(r, offset);
+        }
+        u16x16::from_array(out)
+    }
+
+    /// One byte of each row.
+    #[inline(always)]
+    pub fn byte(self, offset: usize) -> u8x16 {
+        let mut out = [0; LANES];
+        for (r, out) in out.iter_mut().enumerate() {
+            *out = self.get::<u8>(r, offset);
+        }
+        u8x16::from_array(out)
+    }
+}
+
+#[inline(always)]
+fn unpack_low(a: u32x16, b: u32x16) -> u32x16 {
+    simd_swizzle!(
+        a,
+        b,
+        [0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29]
+    )
+}
+
+#[inline(always)]
+fn unpack_high(a: u32x16, b: u32x16) -> u32x16 {
+    simd_swizzle!(
+        a,
+        b,
+        [2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31]
+    )
+}
+
+#[inline(always)]
+fn pair_low(a: u32x16, b: u32x16) -> u32x16 {
+    simd_swizzle!(
+        a,
+        b,
+        [0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29]
+    )
+}
+
+#[inline(always)]
+fn pair_high(a: u32x16, b: u32x16) -> u32x16 {
+    simd_swizzle!(
+        a,
+        b,
+        [2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31]
+    )
+}
+
+/// The same bits as bytes.
+#[inline(always)]
+pub fn to_bytes(x: u32x16) -> B {
+    // SAFETY: the same size, any bits are valid.
+    unsafe { std::mem::transmute(x) }
+}
+
+/// The same bits as groups of four bytes.
+#[inline(always)]
+pub fn to_dwords(x: B) -> u32x16 {
+    // SAFETY: the same size, any bits are valid.
+    unsafe { std::mem::transmute(x) }
+}
+
+/// The four low bits of every byte.
+#[inline(always)]
+pub fn low_nibbles(x: B) -> B {
+    x & B::splat(15)
+}
+
+/// The four high bits of every byte.
+#[inline(always)]
+pub fn high_nibbles(x: B) -> B {
+    shift_right::<4>(x) & B::splat(15)
+}
+
+/// Shifts every byte right; the top bits come from the neighbour and are to be masked away.
+#[inline(always)]
+pub fn shift_right<const N: u32>(x: B) -> B {
+    to_bytes(to_dwords(x) >> Simd::splat(N))
+}
+
+/// Shifts every byte left; the low bits come from the neighbour and are to be masked away.
+#[inline(always)]
+pub fn shift_left<const N: u32>(x: B) -> B {
+    to_bytes(to_dwords(x) << Simd::splat(N))
+}
+
+/// A half-precision number to float, for references.
+pub fn half(bits: [u8; 2]) -> f32 {
+    let bits = u32::from(u16::from_le_bytes(bits));
+    let (sign, magnitude) = ((bits & 0x8000) << 16, bits & 0x7fff);
+    let scaled = f32::from_bits(magnitude << 13) * f32::from_bits(0x7780_0000);
+    let magnitude = if magnitude < 0x7c00 {
+        scaled.to_bits()
+    } else {
+        magnitude << 13 | 0x7f80_0000
+    };
+    f32::from_bits(magnitude | sign)
+}
+
+/// A type without blocks: each weight is a float of some kind.
+pub trait Float: 'static {
+    /// The number in GGUF files.
+    const GGML_ID: u32;
+    /// The name in GGUF tools.
+    const NAME: &'static str;
+    /// Bytes of a weight.
+    const BYTES: usize;
+
+    /// The meaning of `BYTES` bytes.
+    fn dequantize(bytes: &[u8]) -> f32;
+
+    /// 16 weights; must be `#[inline(always)]`.
+    ///
+    /// # Safety
+    /// `16 * BYTES` bytes can be read at `p`.
+    unsafe fn load<A: Isa>(isa: A, p: *const u8) -> F;
+}

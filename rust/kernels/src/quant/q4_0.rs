@@ -1,0 +1,39 @@
+//! 32 weights of 4 bits and one scale: `w = scale * (q - 8)`.
+
+use super::{Block, Offset, Rows, Unpacked, half, high_nibbles, low_nibbles};
+use crate::isa::Isa;
+
+/// Byte `i` holds weight `i` in its low half and weight `i + 16` in its high half.
+#[repr(C)]
+pub struct Q4_0 {
+    scale: [u8; 2],
+    packed: [u8; 16],
+}
+const _: () = assert!(size_of::<Q4_0>() == 18);
+
+// SAFETY: bytes only.
+unsafe impl Block for Q4_0 {
+    const GGML_ID: u32 = 2;
+    const NAME: &'static str = "Q4_0";
+    const LEN: usize = 32;
+    const GROUP: usize = 32;
+    const OFFSET: Offset = Offset::Bias(3);
+    const WIDE: bool = false;
+
+    fn dequantize(&self, out: &mut [f32]) {
+        let scale = half(self.scale);
+        for (i, byte) in self.packed.iter().enumerate() {
+            out[i] = scale * (f32::from(byte & 15) - 8.0);
+            out[i + 16] = scale * (f32::from(byte >> 4) - 8.0);
+        }
+    }
+
+    #[inline(always)]
+    fn unpack<A: Isa>(isa: A, rows: Rows<Self>, out: Unpacked) {
+        out.scales[0] = isa.half(rows.word(0));
+        for (j, packed) in rows.dwords4(2).into_iter().enumerate() {
+            out.bytes[j] = low_nibbles(packed);
+            out.bytes[j + 4] = high_nibbles(packed);
+        }
+    }
+}
