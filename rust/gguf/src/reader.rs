@@ -1,0 +1,223 @@
+//! Reads numbers, strings and values from bytes, each checked against what is left.
+
+use std::fmt;
+use std::path::Path;
+
+use crate::array::Array;
+use crate::bytes::{Bytes, Str};
+use crate::error::{Error, Result};
+use crate::value::{Value, ValueType};
+
+/// Arrays of arrays of ... deeper than this are refused. No known file has depth 3.
+const MAX_DEPTH: usize = 8;
+
+/// What is being read, for error messages.
+pub(crate) enum Item {
+    Header,
+    KeyName(usize),
+    Key(String),
+    TensorName(usize),
+    Tensor(String),
+}
+
+impl fmt::Display for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Item::Header => write!(f, "the header"),
+            Item::KeyName(index) => write!(f, "the name of metadata entry {index}"),
+            Item::Key(key) => write!(f, "key \"{key}\""),
+            Item::TensorName(index) => write!(f, "the name of tensor {index}"),
+            Item::Tensor(name) => write!(f, "tensor \"{name}\""),
+        }
+    }
+}
+
+pub(crate) struct Reader<'a> {
+    pub(crate) file: &'a Path,
+    pub(crate) item: Item,
+    bytes: &'a Bytes,
+    position: usize,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(file: &'a Path, bytes: &'a Bytes) -> Reader<'a> {
+        Reader {
+            file,
+            item: Item::Header,
+            bytes,
+            position: 0,
+        }
+    }
+
+    /// Bytes read so far.
+    pub(crate) fn position(&self) -> usize {
+        self.position
+    }
+
+    pub(crate) fn left(&self) -> usize {
+        self.bytes.len() - self.position
+    }
+
+    /// The next `needed` bytes.
+    pub(crate) fn take(&mut self, needed: u64) -> Result<&'a [u8]> {
+        let at = self.position;
+        let found = usize::try_from(needed)
+            .ok()
+            .and_then(|needed| self.bytes.get(at..at.checked_add(needed)?));
+        match found {
+            Some(found) => {
+                self.position += found.len();
+                Ok(found)
+            }
+            None => Err(Error::Truncated {
+                file: self.file.into(),
+                item: self.item.to_string(),
+                at,
+                needed,
+                left: self.left(),
+            }),
+        }
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let mut array = [0; N];
+        array.copy_from_slice(self.take(N as u64)?);
+        Ok(array)
+    }
+
+    pub(crate) fn u32(&mut self) -> Result<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    pub(crate) fn u64(&mut self) -> Result<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    /// Accepts a claim of `count` things to come only if that many can be left.
+    pub(crate) fn claim(&self, count: u64, what: &'static str, each: usize) -> Result<usize> {
+        usize::try_from(count)
+            .ok()
+            .filter(|&count| {
+                count
+                    .checked_mul(each)
+                    .is_some_and(|bytes| bytes <= self.left())
+            })
+            .ok_or_else(|| Error::Count {
+                file: self.file.into(),
+                item: self.item.to_string(),
+                count,
+                what,
+                each,
+                left: self.left(),
+            })
+    }
+
+    fn string(&mut self) -> Result<&'a [u8]> {
+        let length = self.u64()?;
+        self.take(length)
+    }
+
+    /// A string that names a key or a tensor: UTF-8 of 1 to `max` bytes.
+    pub(crate) fn name(&mut self, max: usize) -> Result<&'a str> {
+        let bytes = self.string()?;
+        if bytes.is_empty() || bytes.len() > max {
+            return Err(Error::NameLength {
+                file: self.file.into(),
+                item: self.item.to_string(),
+                len: bytes.len(),
+                max,
+            });
+        }
+        std::str::from_utf8(bytes).map_err(|error| Error::NotUtf8 {
+            file: self.file.into(),
+            item: self.item.to_string(),
+            valid: error.valid_up_to(),
+            len: bytes.len(),
+            text: excerpt(bytes),
+        })
+    }
+
+    pub(crate) fn value_type(&mut self) -> Result<ValueType> {
+        let id = self.u32()?;
+        ValueType::from_id(id).ok_or_else(|| Error::ValueType {
+            file: self.file.into(),
+            item: self.item.to_string(),
+            found: id,
+        })
+    }
+
+    /// A value of this type.
+    pub(crate) fn value(&mut self, ty: ValueType) -> Result<Value> {
+        match ty {
+            ValueType::Array => self.array_value(1).map(Value::Array),
+            ValueType::String => {
+                let length = self.string()?.len();
+                Ok(Value::String(Str::new(self.since(self.position - length))))
+            }
+            _ => {
+                let bytes = self.take(ty.min_bytes() as u64)?;
+                Value::decode(ty, bytes).ok_or_else(|| self.bad_bool(bytes))
+            }
+        }
+    }
+
+    fn array_value(&mut self, depth: usize) -> Result<Array> {
+        if depth > MAX_DEPTH {
+            return Err(Error::Depth {
+                file: self.file.into(),
+                item: self.item.to_string(),
+                depth,
+                max: MAX_DEPTH,
+            });
+        }
+        let ty = self.value_type()?;
+        let count = self.u64()?;
+        let count = self.claim(count, "array elements", ty.min_bytes())?;
+        let start = self.position;
+        match ty {
+            ValueType::String => {
+                let mut starts = Vec::with_capacity(count);
+                for _ in 0..count {
+                    let length = self.string()?.len();
+                    starts.push(self.position - length - start);
+                }
+                Ok(Array::strings_at(starts, self.since(start)))
+            }
+            ValueType::Array => {
+                // Not reserved: each of the nested levels may claim the rest of the file anew.
+                let mut arrays = Vec::new();
+                for _ in 0..count {
+                    arrays.push(self.array_value(depth + 1)?);
+                }
+                Ok(Array::nested_in(arrays, self.since(start)))
+            }
+            _ => {
+                let bytes = self.take((count * ty.min_bytes()) as u64)?;
+                if ty == ValueType::Bool && bytes.iter().any(|&byte| byte > 1) {
+                    return Err(self.bad_bool(bytes));
+                }
+                Ok(Array::fixed(ty, count, self.since(start)))
+            }
+        }
+    }
+
+    fn bad_bool(&self, bytes: &[u8]) -> Error {
+        Error::Bool {
+            file: self.file.into(),
+            item: self.item.to_string(),
+            found: bytes.iter().copied().max().unwrap_or(0),
+        }
+    }
+
+    /// What was read since `start`, as bytes that live on.
+    fn since(&self, start: usize) -> Bytes {
+        self.bytes
+            .slice(start..self.position)
+            .unwrap_or_else(|| Vec::new().into())
+    }
+}
+
+/// The first bytes of a text for an error message, escaped.
+pub(crate) fn excerpt(bytes: &[u8]) -> String {
+    bytes[..bytes.len().min(32)].escape_ascii().to_string()
+}
