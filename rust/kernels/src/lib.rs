@@ -7,15 +7,20 @@
 #![cfg_attr(target_arch = "aarch64", feature(stdarch_neon_dotprod))]
 
 pub mod activations;
+pub mod attention;
 mod float;
 pub mod isa;
+pub mod kv;
+mod math;
 pub mod matmul;
 pub mod quant;
 mod raw;
+pub mod rope;
 pub mod team;
 #[cfg(test)]
 mod testing;
 mod tile;
+pub mod vector;
 
 pub use activations::Activations;
 pub use matmul::{Matrix, matmul};

@@ -1,0 +1,111 @@
+//! Functions of vectors.
+
+use std::simd::Select;
+use std::simd::prelude::*;
+
+use crate::isa::{F, Isa};
+
+/// `e^x` to within 2 units in the last place; 0 below -87.3, and infinity above 88.7.
+///
+/// `x = n ln 2 + r` with `|r| <= ln 2 / 2`; `e^r` by its Taylor polynomial, whose next term is below
+/// 2^-26 there, and `2^n` in two factors so that neither leaves the range of exponents.
+#[inline(always)]
+pub fn exp<A: Isa>(isa: A, x: F) -> F {
+    let clamped = x.simd_clamp(F::splat(-110.0), F::splat(90.0));
+    // Adding 1.5 · 2^23 rounds to an integer, left in the low bits.
+    let magic = F::splat(12_582_912.0);
+    let shifted = isa.fma(clamped, F::splat(std::f32::consts::LOG2_E), magic);
+    let n = shifted - magic;
+    // ln 2 in two parts, the first of which is exact with n.
+    let r = isa.fma(n, F::splat(-0.693_359_4), clamped);
+    let r = isa.fma(n, F::splat(2.121_944_4e-4), r);
+    let mut p = F::splat(1.0 / 5040.0);
+    for c in [
+        1.0 / 720.0,
+        1.0 / 120.0,
+        1.0 / 24.0,
+        1.0 / 6.0,
+        0.5,
+        1.0,
+        1.0,
+    ] {
+        p = isa.fma(p, r, F::splat(c));
+    }
+    let n = shifted.to_bits().cast::<i32>() - magic.to_bits().cast::<i32>();
+    let half = n >> Simd::splat(1);
+    let power = |n: i32x16| F::from_bits((n + Simd::splat(127)).cast::<u32>() << Simd::splat(23));
+    let value = p * power(half) * power(n - half);
+    let value = x.simd_lt(F::splat(-87.336)).select(F::splat(0.0), value);
+    let value = x
+        .simd_gt(F::splat(88.73))
+        .select(F::splat(f32::INFINITY), value);
+    x.is_nan().select(x, value)
+}
+
+/// `x / (1 + e^-x)`.
+#[inline(always)]
+pub fn silu<A: Isa>(isa: A, x: F) -> F {
+    x / (F::splat(1.0) + exp(isa, -x))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::isa::{Kernel, LEVELS, dispatch_at};
+
+    struct Exp(F);
+    impl Kernel for Exp {
+        type Output = F;
+        #[inline(always)]
+        fn run<A: Isa>(self, isa: A) -> F {
+            exp(isa, self.0)
+        }
+    }
+
+    #[test]
+    fn exp_is_near() {
+        for &level in LEVELS.iter() {
+            for i in 0..20_000 {
+                let x = -90.0 + i as f32 * 0.009;
+                let got = dispatch_at(level, Exp(F::splat(x)))[3];
+                let expected = f64::from(x).exp();
+                if x < -87.336 {
+                    assert_eq!(got, 0.0);
+                } else if x > 88.72 {
+                    assert!(got > 3e38);
+                } else {
+                    let error = (f64::from(got) / expected - 1.0).abs();
+                    assert!(
+                        error < 3e-7,
+                        "{x}: {got} for {expected} at {}",
+                        level.name()
+                    );
+                }
+            }
+            let special = F::from_array([
+                f32::NEG_INFINITY,
+                f32::INFINITY,
+                f32::NAN,
+                0.0,
+                -0.0,
+                -1e30,
+                1e30,
+                -88.0,
+                1.0,
+                2.0,
+                3.0,
+                4.0,
+                5.0,
+                6.0,
+                7.0,
+                8.0,
+            ]);
+            let got = dispatch_at(level, Exp(special));
+            assert_eq!(
+                (got[0], got[1], got[3], got[4], got[5]),
+                (0.0, f32::INFINITY, 1.0, 1.0, 0.0)
+            );
+            assert!(got[2].is_nan() && got[6] == f32::INFINITY);
+        }
+    }
+}
