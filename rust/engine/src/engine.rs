@@ -11,7 +11,7 @@ use crate::forward::Forward;
 use crate::gate::Gate;
 use crate::handle::{Handle, Ready, mailbox};
 use crate::request::{Request, check_prompt};
-use crate::worker::{Command, EvaluateJob, GenerateJob, Worker};
+use crate::worker::{Command, EvaluateCommand, GenerateCommand, Worker};
 
 /// The engine's limits.
 #[derive(Clone, Copy, Debug)]
@@ -125,13 +125,13 @@ impl Engine {
         request.validate(self.n_vocab, self.n_ctx)?;
         self.send(|id| {
             let (handle, outbox) = mailbox(id, self.shared.gate.clone());
-            let job = GenerateJob {
+            let command = GenerateCommand {
                 id,
                 request,
                 outbox,
                 submitted: Instant::now(),
             };
-            (handle, Command::Generate(Box::new(job)))
+            (handle, Command::Generate(Box::new(command)))
         })
     }
 
@@ -139,14 +139,15 @@ impl Engine {
     /// positions. Errors as for [`Engine::submit`].
     pub fn evaluate(&self, tokens: Vec<u32>) -> Result<Evaluation> {
         check_prompt(&tokens, self.n_vocab, self.n_ctx, self.n_ctx)?;
+        let n_logits = tokens.len().saturating_mul(self.n_vocab);
+        let (evaluation, collector) = evaluation(n_logits, self.shared.gate.clone())?;
         self.send(|id| {
-            let (evaluation, collector) = evaluation(self.shared.gate.clone());
-            let job = EvaluateJob {
+            let command = EvaluateCommand {
                 id,
                 tokens,
                 collector,
             };
-            (evaluation, Command::Evaluate(Box::new(job)))
+            (evaluation, Command::Evaluate(command))
         })
     }
 
@@ -170,9 +171,9 @@ impl Engine {
         *lock(&self.shared.status)
     }
 
-    /// Whether it takes no requests any more.
+    /// Whether the engine has ended: it was closed, or its thread failed.
     pub fn is_closed(&self) -> bool {
-        lock(&self.inbox).is_none()
+        self.shared.ready.is_closed()
     }
 
     /// Ends all requests as `Cancelled`, interrupts the pass in progress, and waits for the thread

@@ -1,6 +1,5 @@
 //! Logits of every position of a text: the caller's end and the engine's.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -57,16 +56,22 @@ pub(crate) struct Collector {
     logits: Vec<f32>,
 }
 
-/// A new evaluation's two ends.
-pub(crate) fn evaluation(gate: Arc<Gate>) -> (Evaluation, Collector) {
+/// A new evaluation's two ends, for `n_logits` logits.
+pub(crate) fn evaluation(n_logits: usize, gate: Arc<Gate>) -> Result<(Evaluation, Collector)> {
+    let mut logits = Vec::new();
+    logits.try_reserve_exact(n_logits).map_err(|_| {
+        Error::Failed(format!(
+            "there is no memory for {n_logits} logits of 4 bytes"
+        ))
+    })?;
     let answer = Arc::<Answer>::default();
     let canceller = Canceller::new(gate);
     let collector = Collector {
         answer: answer.clone(),
         cancelled: canceller.flag(),
-        logits: Vec::new(),
+        logits,
     };
-    (Evaluation { answer, canceller }, collector)
+    Ok((Evaluation { answer, canceller }, collector))
 }
 
 impl Collector {
@@ -78,13 +83,13 @@ impl Collector {
     }
 
     /// Hands the logits over.
-    pub fn finish(mut self) {
+    pub fn finish(&mut self) {
         let logits = std::mem::take(&mut self.logits);
         self.give(Ok(logits));
     }
 
     /// Ends without logits.
-    pub fn fail(self, error: Error) {
+    pub fn fail(&self, error: Error) {
         self.give(Err(error));
     }
 
@@ -100,10 +105,6 @@ impl Collector {
 
     pub fn flag(&self) -> &Flag {
         &self.cancelled
-    }
-
-    pub fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::SeqCst)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::mem;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -105,10 +104,6 @@ impl Outbox {
     pub fn flag(&self) -> &Flag {
         &self.cancelled
     }
-
-    pub fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::SeqCst)
-    }
 }
 
 impl Drop for Outbox {
@@ -170,6 +165,10 @@ impl Ready {
     pub fn close(&self) {
         self.lock().closed = true;
         self.arrival.notify_all();
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.lock().closed
     }
 
     /// The requests reported since the last call, rising; waits up to `timeout` for the first.

@@ -10,14 +10,21 @@
 
 #![forbid(unsafe_code)]
 
+mod catch;
 mod engine;
 mod error;
 mod evaluation;
 mod forward;
 mod gate;
+mod generation;
 mod handle;
+mod job;
+mod pager;
+mod prefix;
 mod request;
 mod sampler;
+mod scheduler;
+mod sequence;
 mod worker;
 
 pub use engine::{Config, Engine, Status};
@@ -26,4 +33,4 @@ pub use evaluation::Evaluation;
 pub use forward::{Forward, ForwardError};
 pub use handle::Handle;
 pub use request::{FinishReason, Logprob, MAX_LOGPROBS, Output, Request, Timings, Usage};
-pub use sampler::Sampling;
+pub use sampler::{Sampling, sampler_names};

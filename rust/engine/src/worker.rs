@@ -1,51 +1,281 @@
-//! The engine's thread.
+//! The engine's thread: commands in, a pass, outputs out, and again.
 
+use std::collections::BTreeMap;
+use std::mem;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Instant;
 
-use crate::engine::{Config, Shared};
-use crate::evaluation::Collector;
-use crate::forward::Forward;
-use crate::handle::Outbox;
-use crate::request::Request;
+use farthing_models::Wants;
 
+use crate::catch::catch;
+use crate::engine::{Config, Shared, Status, lock};
+use crate::evaluation::Collector;
+use crate::forward::{Forward, ForwardError};
+use crate::generation::Generation;
+use crate::handle::Outbox;
+use crate::job::Job;
+use crate::request::Request;
+use crate::sampler::Scratch;
+use crate::scheduler::{Limits, Outcome, Scheduler, Step};
+use crate::sequence::Sequence;
+
+/// Evaluations get at most so many bytes of logits from one pass.
+const EVALUATION_BYTES: usize = 64 << 20;
+
+/// What the callers send, in the order of the requests' numbers.
 pub(crate) enum Command {
-    Generate(Box<GenerateJob>),
-    Evaluate(Box<EvaluateJob>),
+    Generate(Box<GenerateCommand>),
+    Evaluate(EvaluateCommand),
+    /// The last one.
     Close,
 }
 
-pub(crate) struct GenerateJob {
+pub(crate) struct GenerateCommand {
     pub id: u64,
     pub request: Request,
     pub outbox: Outbox,
     pub submitted: Instant,
 }
 
-pub(crate) struct EvaluateJob {
+pub(crate) struct EvaluateCommand {
     pub id: u64,
     pub tokens: Vec<u32>,
     pub collector: Collector,
 }
 
 pub(crate) struct Worker {
+    model: Box<dyn Forward>,
+    awake: bool,
+    config: Config,
     commands: Receiver<Command>,
     shared: Arc<Shared>,
+    scheduler: Scheduler,
+    /// The requests that have not ended.
+    jobs: BTreeMap<u64, Job>,
+    /// Requests with new outputs whose readers want to be told.
+    ready: Vec<u64>,
+    logits: Vec<f32>,
+    scratch: Scratch,
+}
+
+/// Says that the thread is gone, also after a panic.
+struct CloseReady(Arc<Shared>);
+
+impl Drop for CloseReady {
+    fn drop(&mut self) {
+        self.0.ready.close();
+    }
 }
 
 impl Worker {
     pub fn new(
-        _model: Box<dyn Forward>,
-        _config: Config,
+        model: Box<dyn Forward>,
+        config: Config,
         commands: Receiver<Command>,
         shared: Arc<Shared>,
     ) -> Worker {
-        Worker { commands, shared }
+        let row_bytes = model.n_vocab().max(1) * size_of::<f32>();
+        let limits = Limits {
+            n_ctx: config.n_ctx,
+            max_sequences: config.max_sequences,
+            max_rows: EVALUATION_BYTES / row_bytes,
+        };
+        let scheduler = Scheduler::new(limits, model.n_pages(), model.page_len());
+        Worker {
+            model,
+            awake: false,
+            config,
+            commands,
+            shared,
+            scheduler,
+            jobs: BTreeMap::new(),
+            ready: Vec::new(),
+            logits: Vec::new(),
+            scratch: Scratch::default(),
+        }
     }
 
+    /// Serves until the engine is closed.
     pub fn run(self) {
-        while !matches!(self.commands.recv(), Ok(Command::Close) | Err(_)) {}
-        self.shared.ready.close();
+        // Declared first, so dropped after the worker's requests, which end then.
+        let _close = CloseReady(self.shared.clone());
+        let mut worker = self;
+        while worker.receive() {
+            worker.sweep();
+            if !worker.jobs.is_empty() {
+                worker.set_awake(true);
+                worker.step();
+            }
+            worker.publish();
+        }
+        for job in worker.jobs.values_mut() {
+            job.cancel();
+        }
+        worker.set_awake(false);
+    }
+
+    /// Takes the commands that are there, and waits for one if there is nothing else to do. False
+    /// when the engine is closed.
+    fn receive(&mut self) -> bool {
+        loop {
+            let command = if self.jobs.is_empty() {
+                self.set_awake(false);
+                self.commands.recv().ok()
+            } else {
+                match self.commands.try_recv() {
+                    Err(TryRecvError::Empty) => return true,
+                    command => command.ok(),
+                }
+            };
+            match command {
+                Some(Command::Generate(command)) => self.generate(*command),
+                Some(Command::Evaluate(command)) => self.evaluate(command),
+                Some(Command::Close) | None => return false,
+            }
+        }
+    }
+
+    fn generate(&mut self, command: GenerateCommand) {
+        let GenerateCommand {
+            id,
+            request,
+            outbox,
+            submitted,
+        } = command;
+        let (generation, tokens) = Generation::new(request, outbox, submitted, self.config.n_ctx);
+        self.jobs.insert(id, Job::Generate(Box::new(generation)));
+        self.scheduler.add(Sequence::new(id, tokens, Wants::Last));
+    }
+
+    fn evaluate(&mut self, command: EvaluateCommand) {
+        let EvaluateCommand {
+            id,
+            tokens,
+            collector,
+        } = command;
+        self.jobs.insert(id, Job::Evaluate(collector));
+        self.scheduler.add(Sequence::new(id, tokens, Wants::All));
+    }
+
+    /// Ends what was cancelled.
+    fn sweep(&mut self) {
+        let cancelled: Vec<u64> = self
+            .jobs
+            .iter()
+            .filter(|(_, job)| job.flag().load(Ordering::SeqCst))
+            .map(|(&id, _)| id)
+            .collect();
+        for id in cancelled {
+            self.end(id, true, Job::cancel);
+        }
+    }
+
+    /// Ends a request and its sequence; `keep` as in [`Scheduler::remove`].
+    fn end(&mut self, id: u64, keep: bool, say: impl FnOnce(&mut Job)) {
+        self.scheduler.remove(id, keep);
+        if let Some(mut job) = self.jobs.remove(&id) {
+            say(&mut job);
+            self.ready.extend(job.notify().then_some(id));
+        }
+    }
+
+    /// One pass.
+    fn step(&mut self) {
+        let budget = self.config.n_batch.max(self.config.max_sequences);
+        let step = self.scheduler.plan(budget);
+        debug_assert!(
+            !step.runs.is_empty(),
+            "there is always a sequence that fits"
+        );
+        for id in &step.ids {
+            if let (Some(job), Some(sequence)) =
+                (self.jobs.get_mut(id), self.scheduler.running(*id))
+            {
+                job.start(sequence);
+            }
+        }
+        let flags = step.ids.iter().filter_map(|id| self.jobs.get(id));
+        if !self
+            .shared
+            .gate
+            .begin(flags.map(|job| job.flag().clone()).collect())
+        {
+            return;
+        }
+        let result = self.forward(&step);
+        self.shared.gate.end();
+        match result {
+            Ok(()) => self.absorb(&step),
+            // Who was waiting for it is swept; for others it is planned again.
+            Err(ForwardError::Interrupted) => {}
+            Err(ForwardError::Failed(message)) => {
+                for &id in &step.ids {
+                    self.end(id, false, |job| job.fail(message.clone()));
+                }
+            }
+        }
+    }
+
+    /// Fills `logits`; every failure becomes an error.
+    fn forward(&mut self, step: &Step) -> Result<(), ForwardError> {
+        let (model, logits) = (&mut self.model, &mut self.logits);
+        catch("the forward pass", || model.forward(&step.runs, logits))
+            .map_err(ForwardError::Failed)??;
+        let n_rows: usize = step.runs.iter().map(|run| run.n_rows()).sum();
+        let n_vocab = self.model.n_vocab();
+        if self.logits.len() != n_rows * n_vocab {
+            return Err(ForwardError::Failed(format!(
+                "the forward pass gave {} logits instead of {n_rows} rows of {n_vocab}",
+                self.logits.len()
+            )));
+        }
+        Ok(())
+    }
+
+    /// Hands the rows of logits to their requests.
+    fn absorb(&mut self, step: &Step) {
+        let n_vocab = self.model.n_vocab();
+        let mut rest = self.logits.as_mut_slice();
+        let mut outcomes = Vec::with_capacity(step.ids.len());
+        for (id, run) in step.ids.iter().zip(&step.runs) {
+            let (rows, others) = mem::take(&mut rest).split_at_mut(run.n_rows() * n_vocab);
+            rest = others;
+            let (Some(job), Some(sequence)) = (self.jobs.get_mut(id), self.scheduler.running(*id))
+            else {
+                outcomes.push(Outcome::Failed);
+                continue;
+            };
+            let outcome = job.absorb(sequence, run, rows, &mut self.scratch);
+            let gave_output = outcome != Outcome::Continue;
+            self.ready
+                .extend((gave_output && job.notify()).then_some(*id));
+            if matches!(outcome, Outcome::Done | Outcome::Failed) {
+                self.jobs.remove(id);
+            }
+            outcomes.push(outcome);
+        }
+        self.scheduler.absorb(step, &outcomes);
+    }
+
+    /// Tells readers of new outputs, and anyone of the engine's state.
+    fn publish(&mut self) {
+        self.shared.ready.push(self.ready.drain(..));
+        let pager = self.scheduler.pager();
+        *lock(&self.shared.status) = Status {
+            running: self.scheduler.n_running(),
+            waiting: self.scheduler.n_waiting(),
+            n_pages: pager.n_pages(),
+            used_pages: pager.n_held(),
+            kept_pages: pager.n_kept(),
+        };
+    }
+
+    fn set_awake(&mut self, awake: bool) {
+        if self.awake != awake {
+            self.awake = awake;
+            self.model.awake(awake);
+        }
     }
 }

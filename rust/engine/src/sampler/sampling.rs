@@ -60,6 +60,11 @@ impl Default for Sampling {
 }
 
 impl Sampling {
+    /// Whether always the most likely token is taken.
+    pub(crate) fn is_greedy(&self) -> bool {
+        self.temperature <= 0.0
+    }
+
     /// Checks every field; the error names the first one outside its range, its value and the range.
     pub fn validate(&self) -> Result<()> {
         check("temperature", self.temperature, "finite", f32::is_finite)?;

@@ -1,0 +1,76 @@
+//! What the engine's thread knows of a request beside its sequence.
+
+use farthing_models::Run;
+
+use crate::error::Error;
+use crate::evaluation::Collector;
+use crate::gate::Flag;
+use crate::generation::Generation;
+use crate::request::FinishReason;
+use crate::sampler::Scratch;
+use crate::scheduler::Outcome;
+use crate::sequence::Sequence;
+
+pub(crate) enum Job {
+    Generate(Box<Generation>),
+    Evaluate(Collector),
+}
+
+impl Job {
+    pub fn flag(&self) -> &Flag {
+        match self {
+            Job::Generate(generation) => generation.outbox().flag(),
+            Job::Evaluate(collector) => collector.flag(),
+        }
+    }
+
+    /// Whether the readers of [`crate::Engine::wait_ready`] hear of it.
+    pub fn notify(&self) -> bool {
+        match self {
+            Job::Generate(generation) => generation.notify(),
+            Job::Evaluate(_) => false,
+        }
+    }
+
+    /// A pass with a run of it begins.
+    pub fn start(&mut self, sequence: &Sequence) {
+        if let Job::Generate(generation) = self {
+            generation.start(sequence.cached.unwrap_or(0));
+        }
+    }
+
+    /// Takes a computed run of the sequence with its rows of logits.
+    pub fn absorb(
+        &mut self,
+        sequence: &Sequence,
+        run: &Run,
+        rows: &mut [f32],
+        scratch: &mut Scratch,
+    ) -> Outcome {
+        match self {
+            Job::Generate(generation) => generation.absorb(run, rows, &sequence.tokens, scratch),
+            Job::Evaluate(collector) => {
+                collector.put(run.start * (rows.len() / run.tokens.len()), rows);
+                if run.start + run.tokens.len() < sequence.tokens.len() {
+                    return Outcome::Continue;
+                }
+                collector.finish();
+                Outcome::Done
+            }
+        }
+    }
+
+    pub fn cancel(&mut self) {
+        match self {
+            Job::Generate(generation) => generation.finish(FinishReason::Cancelled, Vec::new()),
+            Job::Evaluate(collector) => collector.fail(Error::Cancelled),
+        }
+    }
+
+    pub fn fail(&mut self, message: String) {
+        match self {
+            Job::Generate(generation) => generation.fail(message),
+            Job::Evaluate(collector) => collector.fail(Error::Failed(message)),
+        }
+    }
+}

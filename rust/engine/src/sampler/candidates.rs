@@ -1,0 +1,268 @@
+//! The tokens that may still be chosen.
+
+use std::cmp::Ordering;
+
+/// A token that may be chosen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Candidate {
+    pub id: u32,
+    pub logit: f32,
+}
+
+/// Those of the vocabulary at first; listed one by one only when some have been removed or the list
+/// is asked for. Tokens with a logit of minus infinity are never listed. No logit is NaN.
+pub(crate) struct Candidates<'a> {
+    /// By id; out of use once listed.
+    logits: &'a mut [f32],
+    list: &'a mut Vec<Candidate>,
+    listed: bool,
+}
+
+/// The most likely first; of equal ones the lower id.
+pub(crate) fn by_rank(a: &Candidate, b: &Candidate) -> Ordering {
+    let falling = b.logit.partial_cmp(&a.logit).unwrap_or(Ordering::Equal);
+    falling.then(a.id.cmp(&b.id))
+}
+
+impl<'a> Candidates<'a> {
+    /// The whole vocabulary; `list` is memory to use.
+    pub fn new(logits: &'a mut [f32], list: &'a mut Vec<Candidate>) -> Candidates<'a> {
+        Candidates {
+            logits,
+            list,
+            listed: false,
+        }
+    }
+
+    /// The logit of a token that may still be chosen.
+    pub fn logit_mut(&mut self, id: u32) -> Option<&mut f32> {
+        if self.listed {
+            let candidate = self.list.iter_mut().find(|c| c.id == id)?;
+            Some(&mut candidate.logit)
+        } else {
+            self.logits.get_mut(id as usize)
+        }
+    }
+
+    /// The list, in no particular order.
+    pub fn list(&mut self) -> &mut Vec<Candidate> {
+        if !self.listed {
+            self.listed = true;
+            self.list.clear();
+            let all = self.logits.iter().enumerate();
+            self.list
+                .extend(all.filter(|(_, logit)| **logit > f32::NEG_INFINITY).map(
+                    |(id, &logit)| Candidate {
+                        id: id as u32,
+                        logit,
+                    },
+                ));
+        }
+        self.list
+    }
+
+    /// Leaves the `k` of the highest rank.
+    pub fn keep_best(&mut self, k: usize) {
+        if !self.listed && k < self.logits.len() {
+            self.listed = true;
+            select_best(self.logits, k, self.list);
+        } else if self.listed {
+            truncate_to_best(self.list, k);
+        }
+    }
+
+    /// The candidate of the highest rank.
+    pub fn best(&self) -> Option<u32> {
+        if self.listed {
+            return self.list.iter().min_by(|a, b| by_rank(a, b)).map(|c| c.id);
+        }
+        let max = max(self.logits);
+        let position = self.logits.iter().position(|&x| x == max);
+        position
+            .filter(|_| max > f32::NEG_INFINITY)
+            .map(|id| id as u32)
+    }
+
+    /// A candidate drawn with the probabilities of the softmax; `uniform` gives a number of [0, 1).
+    /// The candidates are walked through in the order of their ids, so that the choice depends on
+    /// nothing but them and that number.
+    pub fn draw(&mut self, uniform: impl FnOnce() -> f64) -> Option<u32> {
+        let list = self.list();
+        list.sort_unstable_by_key(|c| c.id);
+        let softmax = Softmax::of(list)?;
+        let target = uniform() * softmax.total;
+        let mut sum = 0.0;
+        for candidate in list.iter() {
+            sum += softmax.weight(candidate);
+            if sum > target {
+                return Some(candidate.id);
+            }
+        }
+        // Only rounding leads here.
+        list.last().map(|c| c.id)
+    }
+}
+
+/// The softmax of a list: a candidate's probability is `weight / total`.
+pub(crate) struct Softmax {
+    pub max: f32,
+    pub total: f64,
+}
+
+impl Softmax {
+    /// None for an empty list.
+    pub fn of(list: &[Candidate]) -> Option<Softmax> {
+        let max = list.iter().map(|c| c.logit).reduce(f32::max)?;
+        let mut softmax = Softmax { max, total: 0.0 };
+        softmax.total = list.iter().map(|c| softmax.weight(c)).sum();
+        Some(softmax)
+    }
+
+    pub fn weight(&self, candidate: &Candidate) -> f64 {
+        f64::from((candidate.logit - self.max).exp())
+    }
+
+    /// The natural logarithm of a candidate's probability.
+    pub fn log_probability(&self, candidate: &Candidate) -> f64 {
+        f64::from(candidate.logit) - f64::from(self.max) - self.total.ln()
+    }
+}
+
+/// The greatest logit; minus infinity if there is none.
+pub(crate) fn max(logits: &[f32]) -> f32 {
+    // Sixteen at a time, so that the loop is vectorized.
+    let (chunks, rest) = logits.as_chunks::<16>();
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    for chunk in chunks {
+        for (lane, &x) in lanes.iter_mut().zip(chunk) {
+            *lane = if x > *lane { x } else { *lane };
+        }
+    }
+    lanes
+        .iter()
+        .chain(rest)
+        .copied()
+        .fold(f32::NEG_INFINITY, f32::max)
+}
+
+/// Fills `best` with the `k` best of a whole vocabulary, falling. Every logit is compared with the
+/// worst of the best so far; those that pass are collected, and cut down to `k` when they are many.
+pub(crate) fn select_best(logits: &[f32], k: usize, best: &mut Vec<Candidate>) {
+    best.clear();
+    if k == 0 {
+        return;
+    }
+    let capacity = (2 * k).max(64);
+    let mut threshold = f32::NEG_INFINITY;
+    for (id, &logit) in logits.iter().enumerate() {
+        // An equal logit loses: its id is higher than those that are in.
+        if logit > threshold {
+            best.push(Candidate {
+                id: id as u32,
+                logit,
+            });
+            if best.len() == capacity {
+                truncate_to_best(best, k);
+                threshold = best[k - 1].logit;
+            }
+        }
+    }
+    truncate_to_best(best, k);
+    best.sort_unstable_by(by_rank);
+}
+
+/// Leaves the `k` best, the last of them at the end.
+fn truncate_to_best(list: &mut Vec<Candidate>, k: usize) {
+    if k < list.len() {
+        if k > 0 {
+            list.select_nth_unstable_by(k - 1, by_rank);
+        }
+        list.truncate(k);
+    }
+}
+
+/// Walks through the list in an order, sorting no more of it than needed, and leaves what comes up to
+/// the candidate for which `enough` is first true, that one included.
+pub(crate) fn keep_until(
+    list: &mut Vec<Candidate>,
+    order: impl Fn(&Candidate, &Candidate) -> Ordering,
+    mut enough: impl FnMut(&Candidate) -> bool,
+) {
+    let mut begin = 0;
+    let mut step = 64;
+    while begin < list.len() {
+        let end = (begin + step).min(list.len());
+        if end < list.len() {
+            list[begin..].select_nth_unstable_by(end - begin, &order);
+        }
+        list[begin..end].sort_unstable_by(&order);
+        if let Some(last) = list[begin..end].iter().position(&mut enough) {
+            list.truncate(begin + last + 1);
+            return;
+        }
+        begin = end;
+        step *= 4;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sampler::naive;
+    use crate::sampler::rng::Rng;
+
+    /// Few distinct values, so that ties are everywhere.
+    fn tied_logits(n: usize, rng: &mut Rng) -> Vec<f32> {
+        (0..n)
+            .map(|_| (rng.uniform() * 50.0).floor() as f32)
+            .collect()
+    }
+
+    #[test]
+    fn the_best_are_those_of_a_full_sort() {
+        let mut rng = Rng::new(1);
+        let mut list = Vec::new();
+        for n in [1, 2, 63, 64, 65, 1000, 5000] {
+            let logits = tied_logits(n, &mut rng);
+            for k in [1, 2, 40, 64, 100] {
+                select_best(&logits, k, &mut list);
+                assert_eq!(list, naive::sorted(&logits)[..k.min(n)], "{k} of {n}");
+            }
+            let best = Candidates::new(&mut logits.clone(), &mut list).best();
+            assert_eq!(best, Some(naive::sorted(&logits)[0].id));
+        }
+    }
+
+    #[test]
+    fn walking_stops_where_a_full_sort_would() {
+        let mut rng = Rng::new(2);
+        let logits = tied_logits(3000, &mut rng);
+        let sorted = naive::sorted(&logits);
+        for n in [1, 64, 65, 400, 2999, 3000, 4000] {
+            let mut list: Vec<Candidate> = sorted.iter().rev().copied().collect();
+            let mut seen = 0;
+            keep_until(&mut list, by_rank, |_| {
+                seen += 1;
+                seen == n
+            });
+            assert_eq!(list, sorted[..n.min(3000)]);
+        }
+    }
+
+    #[test]
+    fn forbidden_tokens_are_never_listed() {
+        let inf = f32::NEG_INFINITY;
+        let mut list = Vec::new();
+        let mut logits = [inf, 1.0, inf, 0.0];
+        assert_eq!(Candidates::new(&mut logits, &mut list).list().len(), 2);
+        let mut candidates = Candidates::new(&mut logits, &mut list);
+        candidates.keep_best(3);
+        assert_eq!(candidates.list().len(), 2);
+        let mut forbidden = [inf; 2];
+        assert_eq!(Candidates::new(&mut forbidden, &mut list).best(), None);
+        assert_eq!(
+            Candidates::new(&mut forbidden, &mut list).draw(|| 0.0),
+            None
+        );
+    }
+}

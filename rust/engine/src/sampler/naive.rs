@@ -1,0 +1,80 @@
+//! Slow references, and the comparison of a sampler with its own.
+
+use super::Sampling;
+use super::candidates::{Candidate, Candidates};
+use super::chain::Stage;
+use super::rng::Rng;
+
+/// All tokens, the most likely first, of equal ones the lower id.
+pub(crate) fn sorted(logits: &[f32]) -> Vec<Candidate> {
+    let mut list: Vec<Candidate> = logits
+        .iter()
+        .enumerate()
+        .map(|(id, &logit)| Candidate {
+            id: id as u32,
+            logit,
+        })
+        .collect();
+    // The sort is stable, so ids stay in order.
+    list.sort_by(|a, b| b.logit.total_cmp(&a.logit));
+    list
+}
+
+pub(crate) fn softmax(list: &[Candidate]) -> Vec<f64> {
+    let exps: Vec<f64> = list.iter().map(|c| f64::from(c.logit).exp()).collect();
+    let total: f64 = exps.iter().sum();
+    exps.iter().map(|x| x / total).collect()
+}
+
+/// What a sampler leaves of these logits, by id.
+pub(crate) fn apply(logits: &[f32], stage: Option<Box<dyn Stage>>) -> Vec<Candidate> {
+    let mut logits = logits.to_vec();
+    let mut list = Vec::new();
+    let mut candidates = Candidates::new(&mut logits, &mut list);
+    if let Some(mut stage) = stage {
+        stage.apply(&mut candidates, &[]);
+    }
+    candidates.list().sort_by_key(|c| c.id);
+    list
+}
+
+pub(crate) fn ids(logits: &[f32], stage: Option<Box<dyn Stage>>) -> Vec<u32> {
+    sorted_ids(&apply(logits, stage))
+}
+
+pub(crate) fn sorted_ids(list: &[Candidate]) -> Vec<u32> {
+    let mut ids: Vec<u32> = list.iter().map(|c| c.id).collect();
+    ids.sort_unstable();
+    ids
+}
+
+/// Compares a sampler with its definition for vocabularies of several sizes, flat and steep
+/// distributions, and values of its parameter; `set` sets that, and `reference` gets all candidates
+/// sorted.
+pub(crate) fn compare(
+    set: impl Fn(&mut Sampling, f32),
+    build: fn(&Sampling) -> Option<Box<dyn Stage>>,
+    reference: impl Fn(Vec<Candidate>, &Sampling) -> Vec<Candidate>,
+) {
+    let mut rng = Rng::new(7);
+    for n in [1, 2, 5, 64, 300, 2000] {
+        for scale in [0.1, 3.0, 30.0] {
+            let logits: Vec<f32> = (0..n).map(|_| (rng.uniform() * scale) as f32).collect();
+            for p in [0.01, 0.3, 0.5, 0.9, 0.99] {
+                for min_keep in [0, 3, 100] {
+                    let mut sampling = Sampling {
+                        min_keep,
+                        ..Sampling::default()
+                    };
+                    set(&mut sampling, p);
+                    let expected = sorted_ids(&reference(sorted(&logits), &sampling));
+                    let got = ids(&logits, build(&sampling));
+                    assert_eq!(
+                        got, expected,
+                        "n {n}, scale {scale}, p {p}, keep {min_keep}"
+                    );
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! `typical_p`, locally typical sampling (Meister et al. 2022, "Locally Typical Sampling"): tokens
+//! whose surprise `-ln p` is nearest to the entropy of the distribution, the smallest such set
+//! whose probabilities add up to more than `typical_p`.
+
+use super::Sampling;
+use super::candidates::{Candidate, Candidates, Softmax, keep_until};
+use super::chain::Stage;
+
+struct TypP {
+    p: f64,
+    min_keep: usize,
+}
+
+pub(crate) fn build(sampling: &Sampling) -> Option<Box<dyn Stage>> {
+    (sampling.typical_p < 1.0).then(|| {
+        Box::new(TypP {
+            p: f64::from(sampling.typical_p),
+            min_keep: sampling.min_keep,
+        }) as _
+    })
+}
+
+impl Stage for TypP {
+    fn apply(&mut self, candidates: &mut Candidates, _history: &[u32]) {
+        let list = candidates.list();
+        let Some(softmax) = Softmax::of(list) else {
+            return;
+        };
+        let surprise = |c: &Candidate| -softmax.log_probability(c);
+        let weighted = |c: &Candidate| softmax.weight(c) * surprise(c);
+        let entropy = list.iter().map(weighted).sum::<f64>() / softmax.total;
+        let strangeness = |c: &Candidate| (surprise(c) - entropy).abs();
+        let order = |a: &Candidate, b: &Candidate| {
+            let rising = strangeness(a).total_cmp(&strangeness(b));
+            rising.then(a.id.cmp(&b.id))
+        };
+        let (mut sum, mut kept) = (0.0, 0);
+        keep_until(list, order, |candidate| {
+            sum += softmax.weight(candidate);
+            kept += 1;
+            sum > self.p * softmax.total && kept >= self.min_keep
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sampler::naive;
+
+    #[test]
+    fn equals_the_definition() {
+        naive::compare(
+            |s, p| s.typical_p = p,
+            build,
+            |sorted, sampling| {
+                let p = naive::softmax(&sorted);
+                let entropy: f64 = p.iter().map(|p| -p * p.ln()).sum();
+                let mut order: Vec<usize> = (0..p.len()).collect();
+                let strangeness = |i: usize| (-p[i].ln() - entropy).abs();
+                order.sort_by(|&a, &b| strangeness(a).total_cmp(&strangeness(b)));
+                let (mut sum, mut kept) = (0.0, Vec::new());
+                for i in order {
+                    sum += p[i];
+                    kept.push(sorted[i]);
+                    if sum > f64::from(sampling.typical_p) && kept.len() >= sampling.min_keep {
+                        break;
+                    }
+                }
+                kept
+            },
+        );
+    }
+
+    #[test]
+    fn the_most_likely_token_may_be_too_little_surprising() {
+        // Probabilities 0.4 and twelve times 0.05: the entropy is nearer to ln 20 than to ln 2.5.
+        let mut logits = [0.05f32.ln(); 13];
+        logits[0] = 0.4f32.ln();
+        let sampling = Sampling {
+            typical_p: 0.3,
+            ..Sampling::default()
+        };
+        assert_eq!(naive::ids(&logits, build(&sampling)), [1, 2, 3, 4, 5, 6, 7]);
+    }
+}

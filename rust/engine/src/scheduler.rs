@@ -1,0 +1,245 @@
+//! What the next pass computes.
+//!
+//! Every step has a budget of tokens. It is shared out evenly among the running sequences, and what
+//! one has no use for goes to the others: a sequence that generates needs one token, a new prompt
+//! takes what is left, and two prompts take half each. Sequences are admitted in their order while
+//! there are pages for all their tokens; they get the pages when they need them. If pages run out
+//! all the same, the youngest sequence goes back to the head of the queue. Its tokens stay, only its
+//! count of computed ones goes back.
+
+use std::collections::VecDeque;
+
+use farthing_models::{Run, Wants};
+
+use crate::pager::Pager;
+use crate::prefix::{Match, Prefixes};
+use crate::sequence::Sequence;
+
+/// The scheduler's limits.
+pub(crate) struct Limits {
+    /// Positions of a sequence; the pages must suffice for one.
+    pub n_ctx: usize,
+    /// Sequences running at the same time.
+    pub max_sequences: usize,
+    /// Rows of logits that evaluations get in one pass.
+    pub max_rows: usize,
+}
+
+/// One pass.
+#[derive(Default)]
+pub(crate) struct Step {
+    /// The sequence of each run.
+    pub ids: Vec<u64>,
+    pub runs: Vec<Run>,
+}
+
+/// What becomes of a sequence after its run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// There is more to compute.
+    Continue,
+    /// This token follows.
+    Append(u32),
+    /// It has ended.
+    Done,
+    /// It has failed, and its pages are not to be trusted.
+    Failed,
+}
+
+/// The sequences and the cache's pages.
+pub(crate) struct Scheduler {
+    limits: Limits,
+    pager: Pager,
+    prefixes: Prefixes,
+    /// From the oldest to the youngest, so in the order of their numbers.
+    running: Vec<Sequence>,
+    waiting: VecDeque<Sequence>,
+}
+
+impl Scheduler {
+    pub fn new(limits: Limits, n_pages: usize, page_len: usize) -> Scheduler {
+        Scheduler {
+            limits,
+            pager: Pager::new(n_pages, page_len),
+            prefixes: Prefixes::default(),
+            running: Vec::new(),
+            waiting: VecDeque::new(),
+        }
+    }
+
+    pub fn pager(&self) -> &Pager {
+        &self.pager
+    }
+
+    pub fn n_running(&self) -> usize {
+        self.running.len()
+    }
+
+    pub fn n_waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// The running sequence of this number.
+    pub fn running(&self, id: u64) -> Option<&Sequence> {
+        self.index(id).map(|index| &self.running[index])
+    }
+
+    fn index(&self, id: u64) -> Option<usize> {
+        self.running.binary_search_by_key(&id, |s| s.id).ok()
+    }
+
+    /// Puts a sequence, younger than all others, into the queue.
+    pub fn add(&mut self, sequence: Sequence) {
+        self.waiting.push_back(sequence);
+    }
+
+    /// The runs of the next pass, `budget` tokens at most. Nothing has happened to the sequences
+    /// until it is absorbed, so a pass that fails is planned again.
+    pub fn plan(&mut self, budget: usize) -> Step {
+        self.admit();
+        let shares = self.shares(budget);
+        let mut step = Step::default();
+        for (index, &share) in shares.iter().enumerate() {
+            if share == 0 {
+                continue;
+            }
+            while index < self.running.len() && !self.grow(index, share) {
+                self.preempt();
+            }
+            let Some(sequence) = self.running.get(index) else {
+                break;
+            };
+            step.ids.push(sequence.id);
+            step.runs.push(sequence.run(share));
+        }
+        step
+    }
+
+    /// Takes the outcomes of a pass, one for each run.
+    pub fn absorb(&mut self, step: &Step, outcomes: &[Outcome]) {
+        for ((&id, run), &outcome) in step.ids.iter().zip(&step.runs).zip(outcomes) {
+            let Some(index) = self.index(id) else {
+                continue;
+            };
+            let sequence = &mut self.running[index];
+            sequence.computed += run.tokens.len();
+            match outcome {
+                Outcome::Continue => {}
+                Outcome::Append(token) => sequence.tokens.push(token),
+                Outcome::Done => self.remove(id, true),
+                Outcome::Failed => self.remove(id, false),
+            }
+        }
+    }
+
+    /// Removes a sequence from the running ones or from the queue. With `keep` what it has computed
+    /// stays for later sequences.
+    pub fn remove(&mut self, id: u64, keep: bool) {
+        if let Some(index) = self.index(id) {
+            let mut sequence = self.running.remove(index);
+            self.free(&mut sequence, keep);
+        } else {
+            self.waiting.retain(|sequence| sequence.id != id);
+        }
+    }
+
+    /// Moves sequences from the queue to the running ones.
+    fn admit(&mut self) {
+        while self.running.len() < self.limits.max_sequences {
+            let Some(next) = self.waiting.front() else {
+                return;
+            };
+            let found = if next.is_kept() {
+                self.prefixes.find(&next.tokens, &self.pager)
+            } else {
+                Match::default()
+            };
+            let needed = self.reserve(next) - self.prefixes.held_pages(found, &self.pager);
+            let promised: usize = self
+                .running
+                .iter()
+                .map(|s| self.reserve(s).saturating_sub(s.pages.len()))
+                .sum();
+            if self.pager.n_held() + promised + needed > self.pager.n_pages() {
+                return;
+            }
+            let Some(mut sequence) = self.waiting.pop_front() else {
+                return;
+            };
+            sequence.pages = self.prefixes.take(found, &mut self.pager);
+            sequence.computed = found.positions;
+            sequence.cached.get_or_insert(found.positions);
+            self.running.push(sequence);
+        }
+    }
+
+    /// Pages for all of a sequence's tokens and the next one.
+    fn reserve(&self, sequence: &Sequence) -> usize {
+        let next = sequence.tokens.len() + 1;
+        self.pager.pages_for(next.min(self.limits.n_ctx))
+    }
+
+    /// How many tokens of each running sequence to compute.
+    fn shares(&self, budget: usize) -> Vec<usize> {
+        let is_evaluation = |s: &Sequence| s.wants == Wants::All;
+        let n_evaluations = self.running.iter().filter(|s| is_evaluation(s)).count();
+        let rows = (self.limits.max_rows / n_evaluations.max(1)).max(1);
+        let mut demands: Vec<(usize, usize)> = self
+            .running
+            .iter()
+            .map(|s| match is_evaluation(s) {
+                true => s.remaining().min(rows),
+                false => s.remaining(),
+            })
+            .enumerate()
+            .map(|(index, demand)| (demand, index))
+            .collect();
+        // The modest first: what they leave of their part is for those after them.
+        demands.sort_unstable();
+        let mut shares = vec![0; demands.len()];
+        let mut left = budget;
+        for (nth, &(demand, index)) in demands.iter().enumerate() {
+            shares[index] = demand.min(left / (demands.len() - nth));
+            left -= shares[index];
+        }
+        shares
+    }
+
+    /// Gives a running sequence the pages for its next `n` tokens; false if there are too few.
+    fn grow(&mut self, index: usize, n: usize) -> bool {
+        let sequence = &mut self.running[index];
+        let needed = self.pager.pages_for(sequence.computed + n);
+        while sequence.pages.len() < needed {
+            let page = self.pager.allocate().or_else(|| {
+                self.prefixes.evict(&mut self.pager);
+                self.pager.allocate()
+            });
+            match page {
+                Some(page) => sequence.pages.push(page),
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// Puts the youngest running sequence back to the head of the queue.
+    fn preempt(&mut self) {
+        if let Some(mut sequence) = self.running.pop() {
+            self.free(&mut sequence, true);
+            self.waiting.push_front(sequence);
+        }
+    }
+
+    fn free(&mut self, sequence: &mut Sequence, keep: bool) {
+        let pages = std::mem::take(&mut sequence.pages);
+        let computed = std::mem::take(&mut sequence.computed);
+        if keep && sequence.is_kept() && computed > 0 {
+            self.prefixes
+                .keep(&sequence.tokens[..computed], pages, &mut self.pager);
+        } else {
+            for page in pages {
+                self.pager.release(page);
+            }
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! A sequence: tokens, and how many of them are computed.
+
+use farthing_models::{Page, Run, Wants};
+
+/// Tokens to be computed, and where.
+pub(crate) struct Sequence {
+    /// The request's number: lower is older.
+    pub id: u64,
+    /// The prompt and what was generated after it.
+    pub tokens: Vec<u32>,
+    /// The first so many tokens are in the cache.
+    pub computed: usize,
+    /// Its pages in order; at least as many as the computed tokens take.
+    pub pages: Vec<Page>,
+    /// `Last` for a text to continue, `All` for one to evaluate.
+    pub wants: Wants,
+    /// How many tokens were taken from earlier sequences; none before the first admission.
+    pub cached: Option<usize>,
+}
+
+impl Sequence {
+    pub fn new(id: u64, tokens: Vec<u32>, wants: Wants) -> Sequence {
+        Sequence {
+            id,
+            tokens,
+            computed: 0,
+            pages: Vec::new(),
+            wants,
+            cached: None,
+        }
+    }
+
+    /// Tokens that are not computed yet.
+    pub fn remaining(&self) -> usize {
+        self.tokens.len() - self.computed
+    }
+
+    /// Whether its pages are of use to later sequences.
+    pub fn is_kept(&self) -> bool {
+        self.wants == Wants::Last
+    }
+
+    /// The run that computes the next `n` tokens.
+    pub fn run(&self, n: usize) -> Run {
+        let end = self.computed + n;
+        let wants = match self.wants {
+            Wants::Last if end < self.tokens.len() => Wants::Nothing,
+            wants => wants,
+        };
+        Run {
+            tokens: self.tokens[self.computed..end].to_vec(),
+            start: self.computed,
+            pages: self.pages.clone(),
+            wants,
+        }
+    }
+}
