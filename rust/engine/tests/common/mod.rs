@@ -1,0 +1,291 @@
+//! A model that is a hash of everything it can see. What it sees it reads back from its own pages,
+//! so a wrong page, position or order gives other tokens than the plain hash of the text.
+
+#![allow(dead_code, reason = "each test file uses a part")]
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use farthing_engine::{
+    Config, Engine, FinishReason, Forward, ForwardError, Handle, Output, Request, Sampling, Usage,
+};
+use farthing_models::{Run, Wants};
+
+pub const N_VOCAB: usize = 50;
+pub const SECOND: Duration = Duration::from_secs(1);
+
+/// The ids that make the fake model fail in some way when it computes them.
+pub const PANICS: u32 = 49;
+pub const FAILS: u32 = 48;
+pub const GIVES_NAN: u32 = 47;
+
+#[derive(Clone)]
+pub struct Fake {
+    pub page_len: usize,
+    pub n_pages: usize,
+    /// Time for each token.
+    pub delay: Duration,
+    pub log: Arc<Mutex<Log>>,
+    pub interrupt: Arc<AtomicBool>,
+    memory: Vec<Option<(usize, u32)>>,
+}
+
+#[derive(Default)]
+pub struct Log {
+    pub passes: Vec<Vec<Run>>,
+    pub awake: Vec<bool>,
+}
+
+impl Fake {
+    pub fn new(n_pages: usize, page_len: usize) -> Fake {
+        Fake {
+            page_len,
+            n_pages,
+            delay: Duration::ZERO,
+            log: Arc::default(),
+            interrupt: Arc::default(),
+            memory: vec![None; n_pages * page_len],
+        }
+    }
+
+    pub fn slow(mut self, delay: Duration) -> Fake {
+        self.delay = delay;
+        self
+    }
+
+    pub fn start(&self, max_sequences: usize, n_batch: usize) -> Engine {
+        self.start_with(self.n_pages * self.page_len, max_sequences, n_batch)
+    }
+
+    pub fn start_with(&self, n_ctx: usize, max_sequences: usize, n_batch: usize) -> Engine {
+        let config = Config {
+            n_ctx,
+            max_sequences,
+            n_batch,
+        };
+        Engine::start(Box::new(self.clone()), config).expect("the limits are valid")
+    }
+
+    pub fn n_passes(&self) -> usize {
+        self.log.lock().expect("not poisoned").passes.len()
+    }
+
+    /// Lengths of the runs of each pass.
+    pub fn run_lengths(&self) -> Vec<Vec<usize>> {
+        let log = self.log.lock().expect("not poisoned");
+        let lengths = |runs: &Vec<Run>| runs.iter().map(|run| run.tokens.len()).collect();
+        log.passes.iter().map(lengths).collect()
+    }
+
+    fn slot(&self, run: &Run, position: usize) -> usize {
+        run.pages[position / self.page_len] as usize * self.page_len + position % self.page_len
+    }
+
+    /// No page that a run writes is seen by another one.
+    fn check(&self, runs: &[Run]) {
+        let mut seen: HashSet<u32> = HashSet::new();
+        let mut written: HashSet<u32> = HashSet::new();
+        for run in runs {
+            let end = run.start + run.tokens.len();
+            assert!(!run.tokens.is_empty() && run.pages.len() * self.page_len >= end);
+            let used = &run.pages[..end.div_ceil(self.page_len)];
+            let first = run.start / self.page_len;
+            assert!(
+                used.iter().all(|page| !written.contains(page)),
+                "a page written by two"
+            );
+            assert!(
+                used[first..].iter().all(|page| !seen.contains(page)),
+                "a shared page written"
+            );
+            seen.extend(used);
+            written.extend(&used[first..]);
+        }
+    }
+}
+
+impl Forward for Fake {
+    fn n_vocab(&self) -> usize {
+        N_VOCAB
+    }
+
+    fn page_len(&self) -> usize {
+        self.page_len
+    }
+
+    fn n_pages(&self) -> usize {
+        self.n_pages
+    }
+
+    fn interrupt(&self) -> Arc<AtomicBool> {
+        self.interrupt.clone()
+    }
+
+    fn forward(&mut self, runs: &[Run], logits: &mut Vec<f32>) -> Result<(), ForwardError> {
+        self.log
+            .lock()
+            .expect("not poisoned")
+            .passes
+            .push(runs.to_vec());
+        self.check(runs);
+        logits.clear();
+        for run in runs {
+            for position in run.start..run.start + run.tokens.len() {
+                let slot = self.slot(run, position);
+                self.memory[slot] = None;
+            }
+        }
+        for run in runs {
+            for (nth, &token) in run.tokens.iter().enumerate() {
+                if self.interrupt.load(Ordering::SeqCst) {
+                    return Err(ForwardError::Interrupted);
+                }
+                thread::sleep(self.delay);
+                assert_ne!(token, PANICS, "token {PANICS} makes it panic");
+                if token == FAILS {
+                    return Err(ForwardError::Failed("broken".into()));
+                }
+                let position = run.start + nth;
+                let slot = self.slot(run, position);
+                self.memory[slot] = Some((position, token));
+                let last = nth + 1 == run.tokens.len();
+                if run.wants == Wants::All || run.wants == Wants::Last && last {
+                    let seen: Vec<u32> = (0..=position)
+                        .map(|i| match self.memory[self.slot(run, i)] {
+                            Some((at, token)) if at == i => token,
+                            other => panic!("position {i} holds {other:?}"),
+                        })
+                        .collect();
+                    logits.extend(logits_after(&seen));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn awake(&mut self, awake: bool) {
+        self.log.lock().expect("not poisoned").awake.push(awake);
+    }
+}
+
+fn mix(mut x: u64) -> u64 {
+    x = (x ^ x >> 30).wrapping_mul(0xbf58476d1ce4e5b9);
+    x = (x ^ x >> 27).wrapping_mul(0x94d049bb133111eb);
+    x ^ x >> 31
+}
+
+/// What the fake model gives after these tokens: numbers of [0, 8).
+pub fn logits_after(tokens: &[u32]) -> Vec<f32> {
+    if tokens.last() == Some(&GIVES_NAN) {
+        return vec![f32::NAN; N_VOCAB];
+    }
+    let hash = tokens
+        .iter()
+        .fold(1, |hash, &token| mix(hash ^ u64::from(token) << 7));
+    (0..N_VOCAB as u64)
+        .map(|id| (mix(hash ^ id) >> 40) as f32 / (1 << 21) as f32)
+        // The ids with a meaning are never the most likely.
+        .enumerate()
+        .map(|(id, x)| {
+            if id >= GIVES_NAN as usize {
+                x - 100.0
+            } else {
+                x
+            }
+        })
+        .collect()
+}
+
+/// The greedy continuation, computed plainly.
+pub fn continuation(prompt: &[u32], n: usize) -> Vec<u32> {
+    let mut tokens = prompt.to_vec();
+    for _ in 0..n {
+        let logits = logits_after(&tokens);
+        let best = (0..N_VOCAB).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
+        tokens.push(best.expect("a vocabulary") as u32);
+    }
+    tokens.split_off(prompt.len())
+}
+
+/// A text of `n` tokens, another one for each `seed`.
+pub fn prompt(seed: u64, n: usize) -> Vec<u32> {
+    (0..n as u64)
+        .map(|i| (mix(seed << 32 | i) % 40) as u32)
+        .collect()
+}
+
+pub fn greedy(tokens: Vec<u32>, max_tokens: usize) -> Request {
+    Request {
+        tokens,
+        max_tokens: Some(max_tokens),
+        sampling: Sampling {
+            temperature: 0.0,
+            ..Sampling::default()
+        },
+        ..Request::default()
+    }
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub tokens: Vec<u32>,
+    pub outputs: Vec<Output>,
+}
+
+impl Answer {
+    pub fn finished(&self) -> (FinishReason, Usage) {
+        match self.outputs.last() {
+            Some(Output::Finished { reason, usage, .. }) => (*reason, *usage),
+            other => panic!("ended with {other:?}"),
+        }
+    }
+
+    pub fn reason(&self) -> FinishReason {
+        self.finished().0
+    }
+
+    pub fn error(&self) -> &str {
+        match self.outputs.last() {
+            Some(Output::Error(message)) => message,
+            other => panic!("ended with {other:?}"),
+        }
+    }
+}
+
+/// Waits for the end of an answer.
+pub fn collect(handle: &Handle) -> Answer {
+    let deadline = Instant::now() + 20 * SECOND;
+    let mut outputs = Vec::new();
+    while !matches!(
+        outputs.last(),
+        Some(Output::Finished { .. } | Output::Error(_))
+    ) {
+        assert!(Instant::now() < deadline, "no end after {outputs:?}");
+        outputs.extend(handle.take(SECOND));
+    }
+    let tokens = outputs
+        .iter()
+        .filter_map(|output| match output {
+            Output::Token { id, .. } => Some(*id),
+            _ => None,
+        })
+        .collect();
+    Answer { tokens, outputs }
+}
+
+pub fn answer(engine: &Engine, request: Request) -> Answer {
+    collect(&engine.submit(request).expect("a valid request"))
+}
+
+/// Waits until something holds.
+pub fn wait_until(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + 10 * SECOND;
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        thread::sleep(Duration::from_micros(200));
+    }
+}

@@ -1,0 +1,222 @@
+//! Cancelling, closing, failures, notifications.
+
+mod common;
+
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::*;
+use farthing_engine::{Error, FinishReason};
+
+const MS: Duration = Duration::from_millis(1);
+
+#[test]
+fn cancelling_ends_a_long_pass_within_milliseconds() {
+    // One pass would take 2 seconds.
+    let fake = Fake::new(256, 8).slow(MS);
+    let engine = fake.start(2, 2048);
+    let handle = engine.submit(greedy(prompt(1, 2000), 5)).expect("valid");
+    wait_until("the pass is on", || fake.n_passes() == 1);
+    let before = Instant::now();
+    handle.cancel();
+    handle.cancel();
+    let answer = collect(&handle);
+    assert!(before.elapsed() < 50 * MS, "{:?}", before.elapsed());
+    assert_eq!(answer.reason(), FinishReason::Cancelled);
+    assert!(!fake.interrupt.load(Ordering::SeqCst));
+    assert_eq!(
+        collect(&engine.submit(greedy(prompt(2, 5), 5)).expect("valid")).tokens,
+        continuation(&prompt(2, 5), 5)
+    );
+    assert!(
+        handle.take(SECOND).is_empty(),
+        "nothing after the end, and at once"
+    );
+}
+
+#[test]
+fn a_dropped_handle_cancels() {
+    let fake = Fake::new(256, 8).slow(MS);
+    let engine = fake.start(2, 2048);
+    let before = Instant::now();
+    drop(engine.submit(greedy(prompt(1, 2000), 5)).expect("valid"));
+    let answer = answer(&engine, greedy(prompt(2, 5), 5));
+    assert_eq!(answer.tokens, continuation(&prompt(2, 5), 5));
+    assert!(before.elapsed() < 200 * MS, "{:?}", before.elapsed());
+}
+
+#[test]
+fn who_shares_a_pass_with_a_cancelled_request_loses_nothing() {
+    let fake = Fake::new(128, 4).slow(MS / 10);
+    let engine = fake.start(3, 64);
+    for i in 0..10 {
+        let kept = engine.submit(greedy(prompt(i, 40), 10)).expect("valid");
+        let cancelled = engine
+            .submit(greedy(prompt(i + 50, 60), 10))
+            .expect("valid");
+        thread::sleep(MS * i as u32 / 2);
+        cancelled.cancel();
+        assert_eq!(collect(&kept).tokens, continuation(&prompt(i, 40), 10));
+        let reason = collect(&cancelled).reason();
+        assert!(matches!(
+            reason,
+            FinishReason::Cancelled | FinishReason::Length
+        ));
+    }
+}
+
+#[test]
+fn cancelling_what_waits_takes_it_out_of_the_queue() {
+    let fake = Fake::new(32, 4).slow(MS);
+    let engine = fake.start(1, 16);
+    let running = engine.submit(greedy(prompt(1, 4), 100)).expect("valid");
+    let waiting = engine.submit(greedy(prompt(2, 4), 100)).expect("valid");
+    waiting.cancel();
+    let answer = collect(&waiting);
+    assert_eq!(
+        (answer.reason(), answer.tokens.len()),
+        (FinishReason::Cancelled, 0)
+    );
+    assert_eq!(answer.finished().1.prompt_tokens, 4);
+    running.cancel();
+    assert_eq!(collect(&running).reason(), FinishReason::Cancelled);
+}
+
+#[test]
+fn an_interrupted_prompt_is_computed_again_correctly() {
+    // What the interrupted pass left behind in the pages is rubbish.
+    let fake = Fake::new(128, 4).slow(MS / 5);
+    let engine = fake.start(1, 32);
+    for n_passes in [2, 4, 5] {
+        let text = prompt(8, 300);
+        let handle = engine.submit(greedy(text.clone(), 3)).expect("valid");
+        let enough = fake.n_passes() + n_passes;
+        wait_until("some of it is computed", || fake.n_passes() >= enough);
+        handle.cancel();
+        assert_eq!(collect(&handle).reason(), FinishReason::Cancelled);
+    }
+    let answer = answer(&engine, greedy(prompt(8, 300), 3));
+    assert!(answer.finished().1.cached_tokens > 0);
+    assert_eq!(answer.tokens, continuation(&prompt(8, 300), 3));
+}
+
+#[test]
+fn closing_ends_all_and_refuses_more() {
+    let fake = Fake::new(256, 8).slow(MS);
+    let engine = fake.start(1, 2048);
+    let running = engine.submit(greedy(prompt(1, 1900), 5)).expect("valid");
+    let waiting = engine.submit(greedy(prompt(2, 10), 5)).expect("valid");
+    let evaluation = engine.evaluate(prompt(3, 10)).expect("valid");
+    wait_until("the pass is on", || fake.n_passes() == 1);
+    let before = Instant::now();
+    engine.close();
+    engine.close();
+    assert!(before.elapsed() < 50 * MS, "{:?}", before.elapsed());
+    assert!(engine.is_closed());
+    for handle in [running, waiting] {
+        assert_eq!(collect(&handle).reason(), FinishReason::Cancelled);
+    }
+    assert_eq!(evaluation.wait(SECOND), Some(Err(Error::Cancelled)));
+    assert_eq!(engine.submit(greedy(vec![1], 1)).err(), Some(Error::Closed));
+    assert_eq!(engine.evaluate(vec![1]).err(), Some(Error::Closed));
+    assert!(engine.wait_ready(60 * SECOND).is_empty());
+    let log = fake.log.lock().expect("not poisoned");
+    assert_eq!(log.awake, [true, false]);
+}
+
+#[test]
+fn a_failing_pass_ends_its_requests_and_no_others() {
+    let engine = Fake::new(64, 4).start(4, 64);
+    for (bad, message) in [
+        (PANICS, "the forward pass panicked"),
+        (FAILS, "broken"),
+        (GIVES_NAN, "the model gave NaN as the logit of token 0"),
+    ] {
+        let failed = answer(&engine, greedy(vec![1, 2, bad], 5));
+        assert!(failed.error().contains(message), "{}", failed.error());
+        let next = answer(&engine, greedy(prompt(1, 20), 5));
+        assert_eq!(next.tokens, continuation(&prompt(1, 20), 5));
+    }
+    assert!(
+        engine.evaluate(vec![1, FAILS]).expect("valid").wait(SECOND)
+            == Some(Err(Error::Failed("broken".into())))
+    );
+    wait_until("all is over", || engine.status().used_pages == 0);
+}
+
+#[test]
+fn forbidding_all_tokens_is_an_error() {
+    let engine = Fake::new(8, 4).start(1, 8);
+    let mut request = greedy(vec![1], 5);
+    request.sampling.logit_bias = (0..N_VOCAB as u32)
+        .map(|id| (id, f32::NEG_INFINITY))
+        .collect();
+    for temperature in [0.0, 0.8] {
+        request.sampling.temperature = temperature;
+        assert_eq!(
+            answer(&engine, request.clone()).error(),
+            "no token can be chosen: all of them are forbidden"
+        );
+    }
+}
+
+#[test]
+fn an_evaluation_gives_the_logits_of_every_position() {
+    let engine = Fake::new(16, 4).start(2, 10);
+    let text = prompt(1, 64);
+    answer(&engine, greedy(text[..20].to_vec(), 1));
+    let other = engine.submit(greedy(prompt(2, 5), 30)).expect("valid");
+    let evaluation = engine.evaluate(text.clone()).expect("valid");
+    let expected: Vec<f32> = (1..=64).flat_map(|n| logits_after(&text[..n])).collect();
+    assert!(evaluation.wait(10 * SECOND) == Some(Ok(expected)));
+    assert_eq!(evaluation.wait(10 * SECOND), None, "given once");
+    assert_eq!(collect(&other).tokens, continuation(&prompt(2, 5), 30));
+    wait_until("all is over", || engine.status().used_pages == 0);
+}
+
+#[test]
+fn an_evaluation_can_be_cancelled() {
+    let fake = Fake::new(64, 8).slow(MS);
+    let engine = fake.start(2, 512);
+    let evaluation = engine.evaluate(prompt(1, 500)).expect("valid");
+    assert_eq!(evaluation.wait(Duration::ZERO), None);
+    wait_until("the pass is on", || fake.n_passes() == 1);
+    let before = Instant::now();
+    evaluation.cancel();
+    assert_eq!(evaluation.wait(SECOND), Some(Err(Error::Cancelled)));
+    assert!(before.elapsed() < 50 * MS);
+}
+
+#[test]
+fn readers_are_told_of_what_they_asked_for() {
+    let engine = Fake::new(32, 4).slow(MS).start(4, 16);
+    let mut request = greedy(prompt(1, 4), 5);
+    let silent = engine.submit(request.clone()).expect("valid");
+    request.notify = true;
+    let told = engine.submit(request).expect("valid");
+    let mut outputs = Vec::new();
+    while outputs.len() < 6 {
+        assert_eq!(engine.wait_ready(10 * SECOND), [told.id()]);
+        outputs.extend(told.take(Duration::ZERO));
+    }
+    collect(&silent);
+    assert!(engine.wait_ready(Duration::from_millis(5)).is_empty());
+
+    let mut request = greedy(prompt(2, 4), 100);
+    request.notify = true;
+    let cancelled = engine.submit(request).expect("valid");
+    cancelled.cancel();
+    assert_eq!(engine.wait_ready(10 * SECOND), [cancelled.id()]);
+}
+
+#[test]
+fn workers_sleep_when_there_is_nothing_to_do() {
+    let fake = Fake::new(32, 4);
+    let engine = fake.start(1, 16);
+    answer(&engine, greedy(prompt(1, 4), 5));
+    let awake = || fake.log.lock().expect("not poisoned").awake.clone();
+    wait_until("it sleeps", || awake() == [true, false]);
+    answer(&engine, greedy(prompt(1, 4), 5));
+    wait_until("it sleeps again", || awake() == [true, false, true, false]);
+}

@@ -1,0 +1,239 @@
+//! Many requests at once: the outputs are those of each alone.
+
+mod common;
+
+use std::time::Duration;
+
+use common::*;
+use farthing_engine::{Engine, FinishReason, Handle, Request, Sampling};
+
+fn submit(engine: &Engine, request: Request) -> Handle {
+    engine.submit(request).expect("a valid request")
+}
+
+#[test]
+fn concurrent_requests_do_not_disturb_each_other() {
+    let fake = Fake::new(128, 4);
+    let engine = fake.start(8, 16);
+    let handles: Vec<Handle> = (0..20)
+        .map(|i| submit(&engine, greedy(prompt(i, 1 + 3 * i as usize % 50), 20)))
+        .collect();
+    for (i, handle) in handles.iter().enumerate() {
+        let expected = continuation(&prompt(i as u64, 1 + 3 * i % 50), 20);
+        assert_eq!(collect(handle).tokens, expected, "request {i}");
+    }
+    assert!(fake.run_lengths().iter().any(|runs| runs.len() == 8));
+    assert!(fake.run_lengths().iter().all(|runs| runs.len() <= 8));
+    assert!(
+        fake.run_lengths()
+            .iter()
+            .all(|runs| runs.iter().sum::<usize>() <= 16)
+    );
+}
+
+#[test]
+fn sampling_does_not_depend_on_the_company() {
+    let request = |seed| Request {
+        tokens: prompt(5, 10),
+        max_tokens: Some(25),
+        sampling: Sampling {
+            seed: Some(seed),
+            repeat_penalty: 1.3,
+            ..Sampling::default()
+        },
+        ..Request::default()
+    };
+    let alone: Vec<Vec<u32>> = (0..6)
+        .map(|seed| answer(&Fake::new(64, 4).start(1, 64), request(seed)).tokens)
+        .collect();
+    let engine = Fake::new(128, 4).start(4, 8);
+    let handles: Vec<Handle> = (0..6).map(|seed| submit(&engine, request(seed))).collect();
+    let together: Vec<Vec<u32>> = handles.iter().map(|h| collect(h).tokens).collect();
+    assert_eq!(together, alone);
+}
+
+#[test]
+fn a_long_prompt_does_not_hold_up_others() {
+    let fake = Fake::new(256, 4).slow(Duration::from_micros(100));
+    let engine = fake.start(4, 16);
+    let talker = submit(&engine, greedy(prompt(1, 4), 60));
+    wait_until("it talks", || fake.n_passes() > 2);
+    let long = submit(&engine, greedy(prompt(2, 400), 1));
+    wait_until("both run", || {
+        fake.run_lengths().iter().any(|runs| runs.len() == 2)
+    });
+    let short = submit(&engine, greedy(prompt(3, 6), 1));
+    assert_eq!(collect(&short).tokens, continuation(&prompt(3, 6), 1));
+    let passes_before_short = fake.n_passes();
+    assert_eq!(collect(&talker).tokens, continuation(&prompt(1, 4), 60));
+    assert_eq!(collect(&long).tokens, continuation(&prompt(2, 400), 1));
+
+    let lengths = fake.run_lengths();
+    assert!(
+        passes_before_short < lengths.len() / 2,
+        "the short one overtakes the long one"
+    );
+    // The talker's token is in every pass, beside a full budget's worth of prompt.
+    let chunks = lengths.iter().skip_while(|runs| runs.len() < 2);
+    for runs in chunks.take_while(|runs| runs.len() >= 2) {
+        assert_eq!(runs[0], 1, "{lengths:?}");
+        assert!(runs.iter().sum::<usize>() <= 16);
+    }
+}
+
+#[test]
+fn preempted_requests_give_the_same_tokens() {
+    // Three want 15 pages each of 20.
+    let fake = Fake::new(20, 4);
+    let engine = fake.start(3, 16);
+    let handles: Vec<Handle> = (0..5)
+        .map(|i| submit(&engine, greedy(prompt(i, 12), 48)))
+        .collect();
+    for (i, handle) in handles.iter().enumerate() {
+        let answer = collect(handle);
+        assert_eq!(answer.tokens, continuation(&prompt(i as u64, 12), 48));
+        assert_eq!(answer.finished().1.cached_tokens, 0);
+    }
+    let computed: usize = fake.run_lengths().iter().flatten().sum();
+    assert!(
+        computed > 5 * 59,
+        "nothing was preempted: {computed} tokens computed"
+    );
+}
+
+#[test]
+fn a_sampled_request_survives_preemption() {
+    let request = |i: u64| Request {
+        tokens: prompt(i, 12),
+        max_tokens: Some(48),
+        sampling: Sampling {
+            seed: Some(i),
+            frequency_penalty: 0.1,
+            ..Sampling::default()
+        },
+        ..Request::default()
+    };
+    let engine = Fake::new(20, 4).start(3, 16);
+    let handles: Vec<Handle> = (0..4).map(|i| submit(&engine, request(i))).collect();
+    for (i, handle) in handles.iter().enumerate() {
+        let alone = answer(&Fake::new(20, 4).start(1, 16), request(i as u64));
+        assert_eq!(collect(handle).tokens, alone.tokens);
+    }
+}
+
+#[test]
+fn a_conversation_computes_only_what_is_new() {
+    let fake = Fake::new(64, 4);
+    let engine = fake.start(2, 64);
+    let first = answer(&engine, greedy(prompt(1, 21), 10));
+    let mut conversation = prompt(1, 21);
+    conversation.extend(&first.tokens);
+    conversation.extend(prompt(2, 5));
+    let passes = fake.n_passes();
+    let second = answer(&engine, greedy(conversation.clone(), 10));
+    assert_eq!(second.tokens, continuation(&conversation, 10));
+    // All but the last token of the first answer was computed.
+    assert_eq!(second.finished().1.cached_tokens, 30);
+    assert_eq!(fake.run_lengths()[passes], [6]);
+}
+
+#[test]
+fn a_repeated_prompt_computes_its_last_token() {
+    let fake = Fake::new(64, 4);
+    let engine = fake.start(2, 64);
+    for n in [16, 17, 19] {
+        let expected = continuation(&prompt(n, n as usize), 6);
+        let cold = answer(&engine, greedy(prompt(n, n as usize), 6));
+        let warm = answer(&engine, greedy(prompt(n, n as usize), 6));
+        assert_eq!((&cold.tokens, &warm.tokens), (&expected, &expected));
+        assert_eq!(cold.finished().1.cached_tokens, 0);
+        // Whole pages: the page after them goes on with the first answer.
+        assert_eq!(warm.finished().1.cached_tokens, (n as usize - 1) / 4 * 4);
+    }
+}
+
+#[test]
+fn a_common_beginning_is_shared_by_requests_at_the_same_time() {
+    let fake = Fake::new(40, 4);
+    let engine = fake.start(4, 64);
+    let mut texts: Vec<Vec<u32>> = (0..4).map(|_| prompt(9, 42)).collect();
+    answer(&engine, greedy(texts[0].clone(), 0));
+    for (i, text) in texts.iter_mut().enumerate() {
+        text.extend(prompt(100 + i as u64, 5));
+    }
+    let handles: Vec<Handle> = texts
+        .iter()
+        .map(|t| submit(&engine, greedy(t.clone(), 20)))
+        .collect();
+    for (handle, text) in handles.iter().zip(&texts) {
+        let answer = collect(handle);
+        assert_eq!(answer.tokens, continuation(text, 20));
+        assert!(answer.finished().1.cached_tokens >= 40);
+    }
+    // Ten pages in common and seven more each fit where four times seventeen do not.
+    assert!(fake.run_lengths().iter().any(|runs| runs.len() == 4));
+}
+
+#[test]
+fn the_queue_is_first_come_first_served() {
+    let fake = Fake::new(32, 4);
+    let engine = fake.start(1, 16);
+    let handles: Vec<Handle> = (0..5)
+        .map(|i| submit(&engine, greedy(prompt(i, 8), 8)))
+        .collect();
+    assert!(handles.windows(2).all(|pair| pair[0].id() < pair[1].id()));
+    handles.iter().for_each(|handle| drop(collect(handle)));
+    let log = fake.log.lock().expect("not poisoned");
+    let starts = log.passes.iter().flatten().filter(|run| run.start == 0);
+    let expected: Vec<Vec<u32>> = (0..5).map(|i| prompt(i, 8)).collect();
+    assert_eq!(
+        starts.map(|run| run.tokens.clone()).collect::<Vec<_>>(),
+        expected
+    );
+}
+
+#[test]
+fn two_hundred_requests_with_random_cancels_leak_nothing() {
+    let fake = Fake::new(60, 4).slow(Duration::from_micros(1));
+    let engine = fake.start_with(160, 6, 24);
+    let mut random = prompt(1234, 4000).into_iter();
+    let mut next = |below: u32| random.next().expect("enough") % below;
+    let mut waiting: Vec<(Handle, Vec<u32>, usize, bool)> = Vec::new();
+    for _ in 0..200 {
+        let mut text = prompt(u64::from(next(3)), next(40) as usize);
+        text.extend(prompt(50 + u64::from(next(40)), 1 + next(30) as usize));
+        let n = 1 + next(40) as usize;
+        let handle = submit(&engine, greedy(text.clone(), n));
+        let cancelled = next(4) == 0;
+        waiting.push((handle, text, n, cancelled));
+        if waiting.len() > 12 {
+            let victim = next(12) as usize;
+            if waiting[victim].3 {
+                waiting[victim].0.cancel();
+            }
+            finish(waiting.remove(0));
+        }
+    }
+    waiting.into_iter().for_each(finish);
+    wait_until("all is over", || engine.status().running == 0);
+    let status = engine.status();
+    assert_eq!(
+        (status.waiting, status.used_pages, status.n_pages),
+        (0, 0, 60)
+    );
+    assert!(status.kept_pages > 0);
+    // Every page can still be had.
+    let all = answer(&engine, greedy(prompt(7, 159), 1));
+    assert_eq!(all.tokens, continuation(&prompt(7, 159), 1));
+}
+
+fn finish((handle, text, n, may_be_cancelled): (Handle, Vec<u32>, usize, bool)) {
+    let answer = collect(&handle);
+    let expected = continuation(&text, n);
+    if may_be_cancelled {
+        assert_eq!(answer.tokens, expected[..answer.tokens.len()]);
+    } else {
+        assert_eq!(answer.tokens, expected);
+        assert_eq!(answer.reason(), FinishReason::Length);
+    }
+}
