@@ -11,10 +11,26 @@ use crate::isa::{B, F, Isa, LANES};
 use crate::matmul::{Share, float_columns, tile_columns};
 
 mod bfloat16;
+mod bits;
 mod float16;
 mod float32;
+mod iq4_nl;
+mod iq4_xs;
+mod mxfp4;
+mod q2_k;
+mod q3_k;
 mod q4_0;
+mod q4_1;
 mod q4_k;
+mod q5_0;
+mod q5_1;
+mod q5_k;
+mod q6_k;
+mod q8_0;
+#[cfg(test)]
+mod tests;
+
+use bits::to_bytes;
 
 /// What the rest of the program sees of a weight type.
 pub struct Quant {
@@ -38,7 +54,18 @@ pub static QUANTS: &[Quant] = &[
     Quant::floats::<float16::F16>(),
     Quant::floats::<bfloat16::Bf16>(),
     Quant::blocks::<q4_0::Q4_0>(),
+    Quant::blocks::<q4_1::Q4_1>(),
+    Quant::blocks::<q5_0::Q5_0>(),
+    Quant::blocks::<q5_1::Q5_1>(),
+    Quant::blocks::<q8_0::Q8_0>(),
+    Quant::blocks::<q2_k::Q2K>(),
+    Quant::blocks::<q3_k::Q3K>(),
     Quant::blocks::<q4_k::Q4K>(),
+    Quant::blocks::<q5_k::Q5K>(),
+    Quant::blocks::<q6_k::Q6K>(),
+    Quant::blocks::<iq4_nl::Iq4Nl>(),
+    Quant::blocks::<iq4_xs::Iq4Xs>(),
+    Quant::blocks::<mxfp4::Mxfp4>(),
 ];
 
 impl Quant {
@@ -278,44 +305,6 @@ fn pair_high(a: u32x16, b: u32x16) -> u32x16 {
         b,
         [2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31]
     )
-}
-
-/// The same bits as bytes.
-#[inline(always)]
-pub fn to_bytes(x: u32x16) -> B {
-    // SAFETY: the same size, any bits are valid.
-    unsafe { std::mem::transmute(x) }
-}
-
-/// The same bits as groups of four bytes.
-#[inline(always)]
-pub fn to_dwords(x: B) -> u32x16 {
-    // SAFETY: the same size, any bits are valid.
-    unsafe { std::mem::transmute(x) }
-}
-
-/// The four low bits of every byte.
-#[inline(always)]
-pub fn low_nibbles(x: B) -> B {
-    x & B::splat(15)
-}
-
-/// The four high bits of every byte.
-#[inline(always)]
-pub fn high_nibbles(x: B) -> B {
-    shift_right::<4>(x) & B::splat(15)
-}
-
-/// Shifts every byte right; the top bits come from the neighbour and are to be masked away.
-#[inline(always)]
-pub fn shift_right<const N: u32>(x: B) -> B {
-    to_bytes(to_dwords(x) >> Simd::splat(N))
-}
-
-/// Shifts every byte left; the low bits come from the neighbour and are to be masked away.
-#[inline(always)]
-pub fn shift_left<const N: u32>(x: B) -> B {
-    to_bytes(to_dwords(x) << Simd::splat(N))
 }
 
 /// A half-precision number to float, for references.

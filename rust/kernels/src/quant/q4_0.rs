@@ -1,6 +1,7 @@
 //! 32 weights of 4 bits and one scale: `w = scale * (q - 8)`.
 
-use super::{Block, Offset, Rows, Unpacked, half, high_nibbles, low_nibbles};
+use super::bits::{high_nibbles, low_nibbles};
+use super::{Block, Offset, Rows, Unpacked, half};
 use crate::isa::Isa;
 
 /// Byte `i` holds weight `i` in its low half and weight `i + 16` in its high half.

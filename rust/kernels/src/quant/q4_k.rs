@@ -2,7 +2,8 @@
 
 use std::simd::prelude::*;
 
-use super::{Block, Offset, Rows, Unpacked, half, high_nibbles, low_nibbles, to_dwords};
+use super::bits::{field, high_half, high_nibbles, low_half, low_nibbles, to_dwords};
+use super::{Block, Offset, Rows, Unpacked, half};
 use crate::isa::{B, F, Isa};
 
 /// Byte `32 p + i` of `packed` holds weight `i` of group `2 p` in its low half and of group `2 p + 1`
@@ -68,8 +69,7 @@ pub fn scale_and_min(packed: &[u8; 12], g: usize) -> (u8, u8) {
 #[inline(always)]
 pub fn unpack_scales<A: Isa>(isa: A, head: [B; 4], scales: &mut [F], mins: &mut [F]) {
     let [d, first, second, third] = head.map(to_dwords);
-    let dmin = isa.half((d >> Simd::splat(16)).cast());
-    let d = isa.half((d & Simd::splat(0xffff)).cast());
+    let (d, dmin) = (low_half(isa, d), high_half(isa, d));
     let six = Simd::splat(0x3f3f_3f3f);
     let four = Simd::splat(0x0f0f_0f0f);
     let top = |x: u32x16| (x >> Simd::splat(2)) & Simd::splat(0x3030_3030);
@@ -79,11 +79,7 @@ pub fn unpack_scales<A: Isa>(isa: A, head: [B; 4], scales: &mut [F], mins: &mut 
         ((third >> Simd::splat(4)) & four) | top(second),
     ];
     for g in 0..8 {
-        let byte = |x: u32x16| {
-            ((x >> Simd::splat(8 * (g as u32 % 4))) & Simd::splat(255))
-                .cast::<i32>()
-                .cast::<f32>()
-        };
+        let byte = |x| field(x, g % 4 * 8, 8).cast::<f32>();
         scales[g] = d * byte(scale[g / 4]);
         mins[g] = -dmin * byte(min[g / 4]);
     }
