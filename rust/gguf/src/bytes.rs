@@ -96,6 +96,12 @@ impl From<Vec<u8>> for Bytes {
     }
 }
 
+impl Default for Bytes {
+    fn default() -> Bytes {
+        Vec::new().into()
+    }
+}
+
 impl PartialEq for Bytes {
     fn eq(&self, other: &Bytes) -> bool {
         **self == **other

@@ -1,48 +1,60 @@
 //! What can be wrong with a file.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a file could not be read or written. `file` is the path, `<memory>` for bytes and
-/// `<stream>` for a writer without a path.
+/// Why a file could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("{file}: {problem}")]
+pub struct Error {
+    /// The path; `<memory>` for bytes, `<stream>` for a writer without a path.
+    pub file: PathBuf,
+    /// What is wrong there.
+    pub problem: Problem,
+}
+
+impl Error {
+    /// For `map_err`: the problem is in `file`.
+    pub(crate) fn at<P: Into<Problem>>(file: &Path) -> impl Fn(P) -> Error + Copy + '_ {
+        |problem| Error {
+            file: file.to_owned(),
+            problem: problem.into(),
+        }
+    }
+}
+
+/// What is wrong with a file: the key or tensor, and the numbers that disagree. An `item` is a
+/// phrase that names the part of the file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs)]
-pub enum Error {
-    #[error("{file}: {source}")]
-    Io { file: PathBuf, source: io::Error },
+pub enum Problem {
+    #[error("{0}")]
+    Io(#[from] io::Error),
 
-    #[error("{file}: not a regular file")]
-    NotAFile { file: PathBuf },
+    #[error("not a regular file")]
+    NotAFile,
 
-    #[error("{file}: {len} bytes do not fit this machine's address space")]
-    FileTooLarge { file: PathBuf, len: u64 },
+    #[error("{len} bytes do not fit this machine's address space")]
+    FileTooLarge { len: u64 },
 
-    #[error("{file}: not a GGUF file: it begins with \"{found}\", not \"GGUF\"")]
-    NotGguf { file: PathBuf, found: String },
+    #[error("not a GGUF file: it begins with \"{found}\", not \"GGUF\"")]
+    NotGguf { found: String },
 
-    #[error("{file}: GGUF version {found} is not supported, only versions 2 and 3 are")]
-    Version { file: PathBuf, found: u32 },
-
-    #[error(
-        "{file}: a big-endian GGUF file (its version reads as {found:#x}, {swapped} with the bytes \
-         swapped); only little-endian files are supported"
-    )]
-    BigEndian {
-        file: PathBuf,
-        found: u32,
-        swapped: u32,
-    },
+    #[error("GGUF version {found} is not supported, only versions 2 and 3 are")]
+    Version { found: u32 },
 
     #[error(
-        "{file}: cut short: {item} needs {needed} bytes at offset {at}, but the file has {left} \
-         there"
+        "a big-endian GGUF file (its version reads as {found:#x}, {swapped} in the other byte \
+         order); only little-endian files are supported"
     )]
+    BigEndian { found: u32, swapped: u32 },
+
+    #[error("cut short: {item} needs {needed} bytes at offset {at}, but {left} are left")]
     Truncated {
-        file: PathBuf,
         item: String,
         at: usize,
         needed: u64,
@@ -50,11 +62,9 @@ pub enum Error {
     },
 
     #[error(
-        "{file}: {item} claims {count} {what} of at least {each} bytes each, but the file has only \
-         {left} bytes left"
+        "{item} claims {count} {what} of at least {each} bytes each, but {left} bytes are left"
     )]
     Count {
-        file: PathBuf,
         item: String,
         count: u64,
         what: &'static str,
@@ -62,175 +72,128 @@ pub enum Error {
         left: usize,
     },
 
-    #[error("{file}: {item} is not UTF-8 after {valid} of its {len} bytes: \"{text}\"")]
+    #[error("{item} is not UTF-8 after {valid} of its {len} bytes: \"{text}\"")]
     NotUtf8 {
-        file: PathBuf,
         item: String,
         valid: usize,
         len: usize,
         text: String,
     },
 
-    #[error("{file}: {item} has {len} bytes, must have 1 to {max}")]
+    #[error("{item} has {len} bytes, must have 1 to {max}")]
     NameLength {
-        file: PathBuf,
         item: String,
         len: usize,
         max: usize,
     },
 
-    #[error("{file}: key \"{key}\" occurs twice, as entries {first} and {second}")]
+    #[error("key {key:?} occurs twice, as entries {first} and {second}")]
     DuplicateKey {
-        file: PathBuf,
         key: String,
         first: usize,
         second: usize,
     },
 
-    #[error("{file}: {item} has unknown value type {found}, must be 0 to 12")]
-    ValueType {
-        file: PathBuf,
-        item: String,
-        found: u32,
-    },
+    #[error("{item} has the unknown value type {found}, must be 0 to 12")]
+    ValueType { item: String, found: u32 },
 
-    #[error("{file}: {item} nests arrays {depth} deep, at most {max} are supported")]
+    #[error("{item} nests arrays {depth} deep, at most {max} are supported")]
     Depth {
-        file: PathBuf,
         item: String,
         depth: usize,
         max: usize,
     },
 
-    #[error("{file}: {item} has a bool of {found}, must be 0 or 1")]
-    Bool {
-        file: PathBuf,
-        item: String,
-        found: u8,
-    },
+    #[error("{item} holds {found} as a bool, must be 0 or 1")]
+    Bool { item: String, found: u8 },
 
-    #[error("{file}: key \"{key}\" is missing, a value of type {wanted} is needed")]
-    MissingKey {
-        file: PathBuf,
-        key: String,
-        wanted: &'static str,
-    },
+    #[error("key {key:?} is missing, wanted {wanted}")]
+    MissingKey { key: String, wanted: &'static str },
 
-    #[error("{file}: key \"{key}\" holds {found}, which is no {wanted}")]
+    #[error("key {key:?} holds {found}, wanted {wanted}")]
     WrongType {
-        file: PathBuf,
         key: String,
         found: String,
         wanted: &'static str,
     },
 
-    #[error("{file}: general.alignment is {found}, must be a power of two of at least {min}")]
-    Alignment { file: PathBuf, found: u32, min: u32 },
+    #[error("general.alignment is {found}, must be a power of two of at least {min}")]
+    Alignment { found: u32, min: u32 },
 
-    #[error("{file}: tensor \"{tensor}\" has {found} dimensions, at most {max} are supported")]
+    #[error("tensor {tensor:?} has {found} dimensions, at most {max} are supported")]
     Dimensions {
-        file: PathBuf,
         tensor: String,
         found: usize,
         max: usize,
     },
 
-    #[error(
-        "{file}: tensor \"{tensor}\" of shape {shape:?} has dimension {index} of 0, must be 1 or more"
-    )]
-    ZeroDimension {
-        file: PathBuf,
-        tensor: String,
-        shape: Vec<u64>,
-        index: usize,
-    },
+    #[error("tensor {tensor:?} of shape {shape:?} has a dimension of 0, must be 1 or more")]
+    ZeroDimension { tensor: String, shape: Vec<u64> },
 
-    #[error(
-        "{file}: tensor \"{tensor}\" of shape {shape:?} and type {ty} has more than {max} bytes"
-    )]
+    #[error("tensor {tensor:?} of shape {shape:?} and type {ty} has more than {max} bytes")]
     TooLarge {
-        file: PathBuf,
         tensor: String,
         shape: Vec<u64>,
         ty: &'static str,
         max: u64,
     },
 
-    #[error("{file}: tensor \"{tensor}\" has unknown type {id}, the last known is {last}")]
-    UnknownType {
-        file: PathBuf,
-        tensor: String,
-        id: u32,
-        last: u32,
-    },
+    #[error("tensor {tensor:?} has the unknown type {id}, the last known is {last}")]
+    UnknownType { tensor: String, id: u32, last: u32 },
 
-    #[error(
-        "{file}: tensor \"{tensor}\" has the removed type {id} ({name}); it must be quantized anew"
-    )]
+    #[error("tensor {tensor:?} has the removed type {id} ({name}); it must be quantized anew")]
     RemovedType {
-        file: PathBuf,
         tensor: String,
         id: u32,
         name: &'static str,
     },
 
-    #[error(
-        "{file}: tensor \"{tensor}\" of type {ty} has rows of {row}, must be a multiple of {block}"
-    )]
+    #[error("tensor {tensor:?} of type {ty} has rows of {row}, must be a multiple of {block}")]
     RowLength {
-        file: PathBuf,
         tensor: String,
         ty: &'static str,
         row: u64,
         block: usize,
     },
 
-    #[error("{file}: tensor \"{tensor}\" is at offset {offset}, must be a multiple of {alignment}")]
+    #[error("tensor {tensor:?} is at offset {offset}, must be a multiple of {alignment}")]
     Misaligned {
-        file: PathBuf,
         tensor: String,
         offset: u64,
         alignment: u64,
     },
 
     #[error(
-        "{file}: tensor \"{tensor}\" needs {needed} bytes at offset {offset} of the tensor data, \
-         but the file has {available} bytes of tensor data"
+        "tensor {tensor:?} needs {needed} bytes at offset {offset} of the tensor data, which has \
+         {available} bytes"
     )]
     PastEnd {
-        file: PathBuf,
         tensor: String,
         offset: u64,
         needed: u64,
         available: u64,
     },
 
-    #[error(
-        "{file}: tensor \"{tensor}\" ends at {end} of the tensor data, but tensor \"{next}\" \
-         begins at {start}"
-    )]
+    #[error("tensor {tensor:?} ends at {end}, but tensor {next:?} begins at {start}")]
     Overlap {
-        file: PathBuf,
         tensor: String,
-        end: u64,
+        end: usize,
         next: String,
-        start: u64,
+        start: usize,
     },
 
-    #[error("{file}: tensor \"{tensor}\" occurs twice, as tensors {first} and {second}")]
+    #[error("tensor {tensor:?} occurs twice, as tensors {first} and {second}")]
     DuplicateTensor {
-        file: PathBuf,
         tensor: String,
         first: usize,
         second: usize,
     },
 
     #[error(
-        "{file}: tensor \"{tensor}\" of shape {shape:?} and type {ty} takes {wanted} bytes, but \
-         {given} were given"
+        "tensor {tensor:?} of shape {shape:?} and type {ty} takes {wanted} bytes, but {given} \
+         were given"
     )]
     TensorData {
-        file: PathBuf,
         tensor: String,
         shape: Vec<usize>,
         ty: &'static str,
@@ -238,61 +201,46 @@ pub enum Error {
         given: u64,
     },
 
-    #[error("{file}: key \"{key}\" is written by the writer itself")]
-    ReservedKey { file: PathBuf, key: String },
+    #[error("key {key:?} is written by the writer itself")]
+    ReservedKey { key: String },
 
-    #[error("{file}: a set of split files cannot be read from memory or written to a stream")]
-    SplitInMemory { file: PathBuf },
+    #[error("a set of split files cannot be read from memory or written to a stream")]
+    SplitInMemory,
 
-    #[error(
-        "{file}: split.no is {no} of split.count {count}, so the name should end in \"{wanted}\""
-    )]
-    SplitName {
-        file: PathBuf,
-        no: u32,
-        count: u32,
-        wanted: String,
-    },
+    #[error("split.no is {no} and split.count {count}, so the name should end in \"{wanted}\"")]
+    SplitName { no: u32, count: u32, wanted: String },
 
-    #[error("{file}: split.no is {no}, must be less than split.count {count}")]
-    SplitNumber { file: PathBuf, no: u32, count: u32 },
+    #[error("split.no is {no}, must be less than split.count {count}")]
+    SplitNumber { no: u32, count: u32 },
 
-    #[error("{file}: {key} is {found}, must be {wanted} as a part of the set of {other}")]
+    #[error("{key} is {found}, must be {wanted} as a part of the set of {other}")]
     SplitMismatch {
-        file: PathBuf,
         key: &'static str,
         found: u64,
         wanted: u64,
         other: PathBuf,
     },
 
-    #[error("{file}: split.tensors.count is {wanted}, but the {parts} parts hold {found} tensors")]
+    #[error("split.tensors.count is {wanted}, but the {parts} parts hold {found} tensors")]
     SplitTensors {
-        file: PathBuf,
         wanted: u64,
         parts: usize,
         found: usize,
     },
 
-    #[error("{file}: tensor \"{tensor}\" is already in {other}")]
-    SplitDuplicateTensor {
-        file: PathBuf,
-        tensor: String,
-        other: PathBuf,
-    },
+    #[error("tensor {tensor:?} is already in {other}")]
+    SplitDuplicateTensor { tensor: String, other: PathBuf },
 
-    #[error("{file}: part {no} of {count} of a split file: {source}")]
+    #[error("part {no} of {count} of a split file: {source}")]
     SplitPart {
-        file: PathBuf,
         no: u32,
         count: u32,
         source: io::Error,
     },
 
-    #[error("{file}: the tensors would need {count} parts, at most {max} can be named")]
-    TooManyParts {
-        file: PathBuf,
-        count: usize,
-        max: u32,
-    },
+    #[error("the tensors would need {count} parts, at most {max} can be numbered")]
+    TooManyParts { count: usize, max: u16 },
 }
+
+/// A result whose error does not know its file yet.
+pub(crate) type Checked<T> = std::result::Result<T, Problem>;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::bytes::Bytes;
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result};
 use crate::metadata::Metadata;
 use crate::part::Part;
 use crate::split;
@@ -41,13 +41,10 @@ impl Gguf {
     /// align them as an opened file's are.
     pub fn from_bytes(data: Vec<u8>) -> Result<Gguf> {
         let file = PathBuf::from("<memory>");
-        let bytes = Bytes::aligned(&data).map_err(|source| Error::Io {
-            file: file.clone(),
-            source,
-        })?;
+        let bytes = Bytes::aligned(&data).map_err(Error::at(&file))?;
         let part = Part::parse(&file, &bytes)?;
         if split::count(&part.metadata)? > 1 {
-            return Err(Error::SplitInMemory { file });
+            return Err(Error::at(&file)(Problem::SplitInMemory));
         }
         Ok(Gguf::join((file, part), Vec::new()))
     }

@@ -32,6 +32,7 @@ mod error;
 mod file;
 mod ggml_type;
 mod metadata;
+mod output;
 mod part;
 mod reader;
 mod split;
@@ -41,7 +42,7 @@ mod write;
 
 pub use array::Array;
 pub use bytes::{Bytes, Str};
-pub use error::{Error, Result};
+pub use error::{Error, Problem, Result};
 pub use file::Gguf;
 pub use ggml_type::GgmlType;
 pub use metadata::{FromValue, Metadata};

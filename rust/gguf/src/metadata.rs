@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::array::Array;
 use crate::bytes::Str;
-use crate::error::{Error, Result};
+use crate::error::{Checked, Error, Problem, Result};
 use crate::reader::{Item, Reader};
 use crate::value::Value;
 
@@ -29,30 +29,23 @@ pub struct Metadata {
 }
 
 impl Metadata {
-    pub(crate) fn read(reader: &mut Reader<'_>, count: u64) -> Result<Metadata> {
-        let count = reader.claim(count, "metadata entries", MIN_ENTRY)?;
-        let mut metadata = Metadata {
-            file: reader.file.into(),
-            entries: Vec::new(),
-            index: HashMap::new(),
-        };
-        for number in 0..count {
-            reader.item = Item::KeyName(number);
-            let key = reader.name(MAX_KEY)?;
-            reader.item = Item::Key(key.to_owned());
-            let ty = reader.value_type()?;
-            let value = reader.value(ty)?;
-            if let Some(first) = metadata.index.insert(key.to_owned(), number) {
-                return Err(Error::DuplicateKey {
-                    file: reader.file.into(),
-                    key: key.to_owned(),
+    /// Fails if a key occurs twice.
+    pub(crate) fn new(file: &Path, entries: Vec<(String, Value)>) -> Checked<Metadata> {
+        let mut index = HashMap::new();
+        for (second, (key, _)) in entries.iter().enumerate() {
+            if let Some(first) = index.insert(key.clone(), second) {
+                return Err(Problem::DuplicateKey {
+                    key: key.clone(),
                     first,
-                    second: number,
+                    second,
                 });
             }
-            metadata.entries.push((key.to_owned(), value));
         }
-        Ok(metadata)
+        Ok(Metadata {
+            file: file.into(),
+            entries,
+            index,
+        })
     }
 
     /// The file that these were read from.
@@ -90,23 +83,38 @@ impl Metadata {
         };
         match T::from_value(value) {
             Some(value) => Ok(Some(value)),
-            None => Err(Error::WrongType {
-                file: self.file.clone(),
-                key: key.to_owned(),
-                found: value.describe(),
-                wanted: T::WANTED,
-            }),
+            None => {
+                let (key, found, wanted) = (key.to_owned(), value.describe(), T::WANTED);
+                Err(Error::at(&self.file)(Problem::WrongType {
+                    key,
+                    found,
+                    wanted,
+                }))
+            }
         }
     }
 
     /// The value of a key as a `T`; fails if the key is missing.
     pub fn require<'a, T: FromValue<'a>>(&'a self, key: &str) -> Result<T> {
-        self.opt(key)?.ok_or_else(|| Error::MissingKey {
-            file: self.file.clone(),
-            key: key.to_owned(),
-            wanted: T::WANTED,
+        self.opt(key)?.ok_or_else(|| {
+            let (key, wanted) = (key.to_owned(), T::WANTED);
+            Error::at(&self.file)(Problem::MissingKey { key, wanted })
         })
     }
+}
+
+/// Reads `count` entries.
+pub(crate) fn read_entries(reader: &mut Reader<'_>, count: u64) -> Checked<Vec<(String, Value)>> {
+    let count = reader.claim(count, "metadata entries", MIN_ENTRY)?;
+    let mut entries = Vec::new();
+    for number in 0..count {
+        reader.item = Item::KeyName(number);
+        let key = reader.name(MAX_KEY)?.to_owned();
+        reader.item = Item::Key(key.clone());
+        let ty = reader.value_type()?;
+        entries.push((key, reader.value(ty)?));
+    }
+    Ok(entries)
 }
 
 /// What a metadata value can be taken as.

@@ -1,14 +1,13 @@
 //! Reads numbers, strings and values from bytes, each checked against what is left.
 
 use std::fmt;
-use std::path::Path;
 
 use crate::array::Array;
 use crate::bytes::{Bytes, Str};
-use crate::error::{Error, Result};
+use crate::error::{Checked, Problem};
 use crate::value::{Value, ValueType};
 
-/// Arrays of arrays of ... deeper than this are refused. No known file has depth 3.
+/// Arrays within arrays beyond this depth are refused. (ggml refuses any.)
 const MAX_DEPTH: usize = 8;
 
 /// What is being read, for error messages.
@@ -25,24 +24,24 @@ impl fmt::Display for Item {
         match self {
             Item::Header => write!(f, "the header"),
             Item::KeyName(index) => write!(f, "the name of metadata entry {index}"),
-            Item::Key(key) => write!(f, "key \"{key}\""),
+            Item::Key(key) => write!(f, "key {key:?}"),
             Item::TensorName(index) => write!(f, "the name of tensor {index}"),
-            Item::Tensor(name) => write!(f, "tensor \"{name}\""),
+            Item::Tensor(name) => write!(f, "tensor {name:?}"),
         }
     }
 }
 
+/// A position in the bytes of a file.
 pub(crate) struct Reader<'a> {
-    pub(crate) file: &'a Path,
+    /// Set by whoever reads the next part.
     pub(crate) item: Item,
     bytes: &'a Bytes,
     position: usize,
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(file: &'a Path, bytes: &'a Bytes) -> Reader<'a> {
+    pub(crate) fn new(bytes: &'a Bytes) -> Reader<'a> {
         Reader {
-            file,
             item: Item::Header,
             bytes,
             position: 0,
@@ -54,47 +53,44 @@ impl<'a> Reader<'a> {
         self.position
     }
 
-    pub(crate) fn left(&self) -> usize {
+    fn left(&self) -> usize {
         self.bytes.len() - self.position
     }
 
     /// The next `needed` bytes.
-    pub(crate) fn take(&mut self, needed: u64) -> Result<&'a [u8]> {
+    pub(crate) fn take(&mut self, needed: u64) -> Checked<&'a [u8]> {
         let at = self.position;
-        let found = usize::try_from(needed)
+        let end = usize::try_from(needed)
             .ok()
-            .and_then(|needed| self.bytes.get(at..at.checked_add(needed)?));
-        match found {
-            Some(found) => {
-                self.position += found.len();
-                Ok(found)
-            }
-            None => Err(Error::Truncated {
-                file: self.file.into(),
-                item: self.item.to_string(),
-                at,
-                needed,
-                left: self.left(),
-            }),
-        }
+            .and_then(|needed| at.checked_add(needed));
+        let found =
+            end.and_then(|end| self.bytes.get(at..end))
+                .ok_or_else(|| Problem::Truncated {
+                    item: self.item.to_string(),
+                    at,
+                    needed,
+                    left: self.left(),
+                })?;
+        self.position += found.len();
+        Ok(found)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+    fn array<const N: usize>(&mut self) -> Checked<[u8; N]> {
         let mut array = [0; N];
         array.copy_from_slice(self.take(N as u64)?);
         Ok(array)
     }
 
-    pub(crate) fn u32(&mut self) -> Result<u32> {
+    pub(crate) fn u32(&mut self) -> Checked<u32> {
         self.array().map(u32::from_le_bytes)
     }
 
-    pub(crate) fn u64(&mut self) -> Result<u64> {
+    pub(crate) fn u64(&mut self) -> Checked<u64> {
         self.array().map(u64::from_le_bytes)
     }
 
     /// Accepts a claim of `count` things to come only if that many can be left.
-    pub(crate) fn claim(&self, count: u64, what: &'static str, each: usize) -> Result<usize> {
+    pub(crate) fn claim(&self, count: u64, what: &'static str, each: usize) -> Checked<usize> {
         usize::try_from(count)
             .ok()
             .filter(|&count| {
@@ -102,8 +98,7 @@ impl<'a> Reader<'a> {
                     .checked_mul(each)
                     .is_some_and(|bytes| bytes <= self.left())
             })
-            .ok_or_else(|| Error::Count {
-                file: self.file.into(),
+            .ok_or_else(|| Problem::Count {
                 item: self.item.to_string(),
                 count,
                 what,
@@ -112,42 +107,43 @@ impl<'a> Reader<'a> {
             })
     }
 
-    fn string(&mut self) -> Result<&'a [u8]> {
+    fn string(&mut self) -> Checked<&'a [u8]> {
         let length = self.u64()?;
         self.take(length)
     }
 
     /// A string that names a key or a tensor: UTF-8 of 1 to `max` bytes.
-    pub(crate) fn name(&mut self, max: usize) -> Result<&'a str> {
+    pub(crate) fn name(&mut self, max: usize) -> Checked<&'a str> {
         let bytes = self.string()?;
-        if bytes.is_empty() || bytes.len() > max {
-            return Err(Error::NameLength {
-                file: self.file.into(),
-                item: self.item.to_string(),
-                len: bytes.len(),
+        let (item, len) = (|| self.item.to_string(), bytes.len());
+        if bytes.is_empty() || len > max {
+            return Err(Problem::NameLength {
+                item: item(),
+                len,
                 max,
             });
         }
-        std::str::from_utf8(bytes).map_err(|error| Error::NotUtf8 {
-            file: self.file.into(),
-            item: self.item.to_string(),
-            valid: error.valid_up_to(),
-            len: bytes.len(),
-            text: excerpt(bytes),
+        std::str::from_utf8(bytes).map_err(|error| {
+            let valid = error.valid_up_to();
+            Problem::NotUtf8 {
+                item: item(),
+                valid,
+                len,
+                text: excerpt(bytes),
+            }
         })
     }
 
-    pub(crate) fn value_type(&mut self) -> Result<ValueType> {
-        let id = self.u32()?;
-        ValueType::from_id(id).ok_or_else(|| Error::ValueType {
-            file: self.file.into(),
+    pub(crate) fn value_type(&mut self) -> Checked<ValueType> {
+        let found = self.u32()?;
+        ValueType::from_id(found).ok_or_else(|| Problem::ValueType {
             item: self.item.to_string(),
-            found: id,
+            found,
         })
     }
 
     /// A value of this type.
-    pub(crate) fn value(&mut self, ty: ValueType) -> Result<Value> {
+    pub(crate) fn value(&mut self, ty: ValueType) -> Checked<Value> {
         match ty {
             ValueType::Array => self.array_value(1).map(Value::Array),
             ValueType::String => {
@@ -161,10 +157,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn array_value(&mut self, depth: usize) -> Result<Array> {
+    fn array_value(&mut self, depth: usize) -> Checked<Array> {
         if depth > MAX_DEPTH {
-            return Err(Error::Depth {
-                file: self.file.into(),
+            return Err(Problem::Depth {
                 item: self.item.to_string(),
                 depth,
                 max: MAX_DEPTH,
@@ -201,19 +196,17 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn bad_bool(&self, bytes: &[u8]) -> Error {
-        Error::Bool {
-            file: self.file.into(),
+    fn bad_bool(&self, bytes: &[u8]) -> Problem {
+        let found = bytes.iter().copied().max().unwrap_or(0);
+        Problem::Bool {
             item: self.item.to_string(),
-            found: bytes.iter().copied().max().unwrap_or(0),
+            found,
         }
     }
 
     /// What was read since `start`, as bytes that live on.
     fn since(&self, start: usize) -> Bytes {
-        self.bytes
-            .slice(start..self.position)
-            .unwrap_or_else(|| Vec::new().into())
+        self.bytes.slice(start..self.position).unwrap_or_default()
     }
 }
 

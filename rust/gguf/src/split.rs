@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
+use crate::error::{Checked, Error, Problem, Result};
 use crate::metadata::Metadata;
 use crate::part::Part;
 
@@ -15,7 +15,7 @@ pub(crate) const COUNT: &str = "split.count";
 pub(crate) const TENSORS: &str = "split.tensors.count";
 
 /// `split.no` and `split.count` are u16 in files.
-pub(crate) const MAX_PARTS: u32 = u16::MAX as u32;
+pub(crate) const MAX_PARTS: u16 = u16::MAX;
 
 /// How a [`Writer`](crate::Writer) fills the parts of a split file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +24,10 @@ pub enum Split {
     Tensors(usize),
     /// At most this many bytes of tensors in a part, but always one tensor.
     Bytes(u64),
+}
+
+pub(crate) fn is_key(key: &str) -> bool {
+    [NO, COUNT, TENSORS].contains(&key)
 }
 
 /// The end of a part's name; `no` counts from 0.
@@ -43,16 +47,12 @@ pub(crate) fn part_path(path: &Path, no: u32, count: u32) -> PathBuf {
 }
 
 /// The path of another part of the set that `path` is part `no` of.
-fn sibling(path: &Path, no: u32, count: u32, wanted: u32) -> Result<PathBuf> {
+fn sibling(path: &Path, no: u32, count: u32, wanted: u32) -> Checked<PathBuf> {
     let end = suffix(no, count);
-    match path
-        .file_name()
-        .and_then(|name| name.to_str())
-        .and_then(|name| name.strip_suffix(&end))
-    {
+    let name = path.file_name().and_then(|name| name.to_str());
+    match name.and_then(|name| name.strip_suffix(&end)) {
         Some(stem) => Ok(path.with_file_name(format!("{stem}{}", suffix(wanted, count)))),
-        None => Err(Error::SplitName {
-            file: path.into(),
+        None => Err(Problem::SplitName {
             no,
             count,
             wanted: end,
@@ -73,15 +73,11 @@ pub(crate) fn open_all(path: &Path, opened: Part) -> Result<(Found, Vec<Found>)>
     let count = count(&opened.metadata)?;
     let own = opened.metadata.u32(NO)?;
     if own >= count {
-        return Err(Error::SplitNumber {
-            file: path.into(),
-            no: own,
-            count,
-        });
+        return Err(Error::at(path)(Problem::SplitNumber { no: own, count }));
     }
     let mut opened = Some(opened);
     let mut open = |no| {
-        let file = sibling(path, own, count, no)?;
+        let file = sibling(path, own, count, no).map_err(Error::at(path))?;
         let part = match opened.take_if(|_| no == own) {
             Some(part) => part,
             None => open_part(path, &file, no, count)?,
@@ -95,56 +91,52 @@ pub(crate) fn open_all(path: &Path, opened: Part) -> Result<(Found, Vec<Found>)>
 }
 
 fn open_part(path: &Path, file: &Path, no: u32, count: u32) -> Result<Part> {
-    let part = Part::open(file).map_err(|error| match error {
-        Error::Io { file, source } => Error::SplitPart {
+    let part = Part::open(file).map_err(|Error { file, problem }| match problem {
+        Problem::Io(source) => Error {
             file,
-            no: no + 1,
-            count,
-            source,
+            problem: Problem::SplitPart {
+                no: no + 1,
+                count,
+                source,
+            },
         },
-        other => other,
+        problem => Error { file, problem },
     })?;
     for (key, wanted) in [(NO, no), (COUNT, count)] {
-        let found = part.metadata.u64(key)?;
-        if found != u64::from(wanted) {
-            return Err(Error::SplitMismatch {
-                file: file.into(),
+        let (found, wanted) = (part.metadata.u64(key)?, u64::from(wanted));
+        if found != wanted {
+            let problem = Problem::SplitMismatch {
                 key,
                 found,
-                wanted: wanted.into(),
+                wanted,
                 other: path.into(),
-            });
+            };
+            return Err(Error::at(file)(problem));
         }
     }
     Ok(part)
 }
 
 fn check_tensors(first: &Found, rest: &[Found]) -> Result<()> {
-    let parts = || std::iter::once(first).chain(rest);
     let mut seen: HashMap<&str, &Path> = HashMap::new();
-    for (file, part) in parts() {
+    for (file, part) in std::iter::once(first).chain(rest) {
         for tensor in &part.tensors {
             if let Some(other) = seen.insert(&tensor.name, file) {
-                return Err(Error::SplitDuplicateTensor {
-                    file: file.clone(),
-                    tensor: tensor.name.clone(),
-                    other: other.into(),
-                });
+                let (tensor, other) = (tensor.name.clone(), other.into());
+                return Err(Error::at(file)(Problem::SplitDuplicateTensor {
+                    tensor,
+                    other,
+                }));
             }
         }
     }
-    for (file, part) in parts() {
-        let Some(wanted) = part.metadata.opt_u64(TENSORS)? else {
-            continue;
-        };
-        if wanted != seen.len() as u64 {
-            return Err(Error::SplitTensors {
-                file: file.clone(),
-                wanted,
-                parts: 1 + rest.len(),
-                found: seen.len(),
-            });
-        }
+    let (parts, found) = (1 + rest.len(), seen.len());
+    match first.1.metadata.opt_u64(TENSORS)? {
+        Some(wanted) if wanted != found as u64 => Err(Error::at(&first.0)(Problem::SplitTensors {
+            wanted,
+            parts,
+            found,
+        })),
+        _ => Ok(()),
     }
-    Ok(())
 }

@@ -1,10 +1,9 @@
 //! Tensors: the table in the file, checked.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use crate::bytes::Bytes;
-use crate::error::{Error, Result};
+use crate::error::{Checked, Problem};
 use crate::ggml_type::{self, GgmlType};
 use crate::reader::{Item, Reader};
 
@@ -13,6 +12,9 @@ pub(crate) const MAX_NAME: usize = 63;
 
 /// The most dimensions.
 pub(crate) const MAX_DIMS: usize = 4;
+
+/// The largest tensor: ggml and operating systems count bytes in signed 64 bits.
+const MAX_BYTES: u64 = i64::MAX as u64;
 
 /// Bytes of the smallest row of the table: the length of a name, one byte of name, no dimensions,
 /// type, offset.
@@ -73,193 +75,120 @@ pub(crate) struct Entry {
     n_bytes: u64,
 }
 
-impl Entry {
-    fn read(reader: &mut Reader<'_>, index: usize, alignment: u64) -> Result<Entry> {
-        reader.item = Item::TensorName(index);
-        let name = reader.name(MAX_NAME)?.to_owned();
-        reader.item = Item::Tensor(name.clone());
-        let shape = read_shape(reader, &name)?;
-        let ty = read_type(reader, &name)?;
-        let offset = reader.u64()?;
-        if !offset.is_multiple_of(alignment) {
-            let (file, tensor) = (reader.file.into(), name);
-            return Err(Error::Misaligned {
-                file,
-                tensor,
-                offset,
-                alignment,
-            });
-        }
-        let (shape, n_bytes) = check_shape(reader.file, &name, &shape, ty)?;
-        Ok(Entry {
-            name,
-            shape,
-            ty,
-            offset,
-            n_bytes,
-        })
-    }
-}
-
 /// The table: one entry per tensor, of different names.
 pub(crate) fn read_table(
     reader: &mut Reader<'_>,
     count: u64,
     alignment: u64,
-) -> Result<Vec<Entry>> {
+) -> Checked<Vec<Entry>> {
     reader.item = Item::Header;
     let count = reader.claim(count, "tensors", MIN_ENTRY)?;
     let mut table = Vec::new();
     let mut seen = HashMap::new();
-    for index in 0..count {
-        let entry = Entry::read(reader, index, alignment)?;
-        if let Some(first) = seen.insert(entry.name.clone(), index) {
-            return Err(Error::DuplicateTensor {
-                file: reader.file.into(),
-                tensor: entry.name,
+    for second in 0..count {
+        reader.item = Item::TensorName(second);
+        let name = reader.name(MAX_NAME)?;
+        if let Some(first) = seen.insert(name, second) {
+            return Err(Problem::DuplicateTensor {
+                tensor: name.into(),
                 first,
-                second: index,
+                second,
             });
         }
-        table.push(entry);
+        reader.item = Item::Tensor(name.to_owned());
+        table.push(read_entry(reader, name, alignment)?);
     }
     Ok(table)
 }
 
-/// Gives each entry its bytes of `data`, which begins at the first byte of tensor data.
-pub(crate) fn place(file: &Path, table: Vec<Entry>, data: &Bytes) -> Result<Vec<Tensor>> {
-    check_overlaps(file, &table)?;
-    let tensors = table.into_iter().map(|entry| {
-        let range = entry
-            .offset
-            .checked_add(entry.n_bytes)
-            .and_then(|end| Some(usize::try_from(entry.offset).ok()?..usize::try_from(end).ok()?));
-        match range.and_then(|range| data.slice(range)) {
-            Some(data) => Ok(Tensor {
-                name: entry.name,
-                shape: entry.shape,
-                ty: entry.ty,
-                part: 0,
-                data,
-            }),
-            None => Err(Error::PastEnd {
-                file: file.into(),
-                tensor: entry.name,
-                offset: entry.offset,
-                needed: entry.n_bytes,
-                available: data.len() as u64,
-            }),
-        }
-    });
-    tensors.collect()
-}
-
-fn check_overlaps(file: &Path, table: &[Entry]) -> Result<()> {
-    let mut order: Vec<&Entry> = table.iter().collect();
-    order.sort_by_key(|entry| entry.offset);
-    for pair in order.windows(2) {
-        let (first, next) = (pair[0], pair[1]);
-        let end = first.offset.saturating_add(first.n_bytes);
-        if end > next.offset {
-            return Err(Error::Overlap {
-                file: file.into(),
-                tensor: first.name.clone(),
-                end,
-                next: next.name.clone(),
-                start: next.offset,
-            });
-        }
+fn read_entry(reader: &mut Reader<'_>, name: &str, alignment: u64) -> Checked<Entry> {
+    let shape = read_shape(reader, name)?;
+    let ty = known_type(reader.u32()?, name)?;
+    let offset = reader.u64()?;
+    if !offset.is_multiple_of(alignment) {
+        return Err(Problem::Misaligned {
+            tensor: name.into(),
+            offset,
+            alignment,
+        });
     }
-    Ok(())
+    let (shape, n_bytes) = check_shape(name, &shape, ty)?;
+    Ok(Entry {
+        name: name.to_owned(),
+        shape,
+        ty,
+        offset,
+        n_bytes,
+    })
 }
 
-fn read_shape(reader: &mut Reader<'_>, name: &str) -> Result<Vec<u64>> {
-    let dims = reader.u32()?;
-    let found = usize::try_from(dims).unwrap_or(usize::MAX);
+fn read_shape(reader: &mut Reader<'_>, name: &str) -> Checked<Vec<u64>> {
+    let found = reader.u32()? as usize;
     if found > MAX_DIMS {
-        let (file, tensor) = (reader.file.into(), name.to_owned());
-        return Err(Error::Dimensions {
-            file,
-            tensor,
+        return Err(Problem::Dimensions {
+            tensor: name.into(),
             found,
             max: MAX_DIMS,
         });
     }
-    let shape: Vec<u64> = (0..found).map(|_| reader.u64()).collect::<Result<_>>()?;
+    let shape: Vec<u64> = (0..found).map(|_| reader.u64()).collect::<Checked<_>>()?;
     // A scalar has no dimensions in some files.
     Ok(if shape.is_empty() { vec![1] } else { shape })
 }
 
-fn read_type(reader: &mut Reader<'_>, name: &str) -> Result<GgmlType> {
-    let id = reader.u32()?;
-    let (file, tensor) = (reader.file, name);
+fn known_type(id: u32, name: &str) -> Checked<GgmlType> {
+    let tensor = || name.to_owned();
     GgmlType::from_id(id).ok_or_else(|| match ggml_type::removed(id) {
-        Some(name) => Error::RemovedType {
-            file: file.into(),
-            tensor: tensor.into(),
+        Some(name) => Problem::RemovedType {
+            tensor: tensor(),
             id,
             name,
         },
-        None => Error::UnknownType {
-            file: file.into(),
-            tensor: tensor.into(),
-            id,
-            last: GgmlType::all().map(GgmlType::id).max().unwrap_or(0),
-        },
-    })
-}
-
-/// The shape in this machine's numbers, and the size of the tensor in bytes.
-pub(crate) fn check_shape(
-    file: &Path,
-    name: &str,
-    shape: &[u64],
-    ty: GgmlType,
-) -> Result<(Vec<usize>, u64)> {
-    let tensor = || (file.to_path_buf(), name.to_owned());
-    if shape.is_empty() || shape.len() > MAX_DIMS {
-        let (file, tensor) = tensor();
-        return Err(Error::Dimensions {
-            file,
-            tensor,
-            found: shape.len(),
-            max: MAX_DIMS,
-        });
-    }
-    if let Some(index) = shape.iter().position(|&length| length == 0) {
-        let (file, tensor) = tensor();
-        return Err(Error::ZeroDimension {
-            file,
-            tensor,
-            shape: shape.into(),
-            index,
-        });
-    }
-    let block = ty.block_len();
-    if !shape[0].is_multiple_of(block as u64) {
-        let (file, tensor) = tensor();
-        return Err(Error::RowLength {
-            file,
-            tensor,
-            ty: ty.name(),
-            row: shape[0],
-            block,
-        });
-    }
-    size(shape, ty).ok_or_else(|| {
-        let (file, tensor) = tensor();
-        Error::TooLarge {
-            file,
-            tensor,
-            shape: shape.into(),
-            ty: ty.name(),
-            max: i64::MAX as u64,
+        None => {
+            let last = GgmlType::all().map(GgmlType::id).max().unwrap_or(0);
+            Problem::UnknownType {
+                tensor: tensor(),
+                id,
+                last,
+            }
         }
     })
 }
 
-/// `None` if the shape or the size does not fit, with signed 64 bits as the outer bound: ggml and
-/// operating systems count in them.
+/// The shape in this machine's numbers, and the size of the tensor in bytes.
+pub(crate) fn check_shape(name: &str, shape: &[u64], ty: GgmlType) -> Checked<(Vec<usize>, u64)> {
+    let tensor = || name.to_owned();
+    if shape.is_empty() || shape.len() > MAX_DIMS {
+        return Err(Problem::Dimensions {
+            tensor: tensor(),
+            found: shape.len(),
+            max: MAX_DIMS,
+        });
+    }
+    if shape.contains(&0) {
+        return Err(Problem::ZeroDimension {
+            tensor: tensor(),
+            shape: shape.into(),
+        });
+    }
+    let (row, block) = (shape[0], ty.block_len());
+    if !row.is_multiple_of(block as u64) {
+        return Err(Problem::RowLength {
+            tensor: tensor(),
+            ty: ty.name(),
+            row,
+            block,
+        });
+    }
+    size(shape, ty).ok_or_else(|| Problem::TooLarge {
+        tensor: tensor(),
+        shape: shape.into(),
+        ty: ty.name(),
+        max: MAX_BYTES,
+    })
+}
+
+/// `None` if the shape, the number of values or of bytes is too large.
 fn size(shape: &[u64], ty: GgmlType) -> Option<(Vec<usize>, u64)> {
     let dims = shape
         .iter()
@@ -269,5 +198,55 @@ fn size(shape: &[u64], ty: GgmlType) -> Option<(Vec<usize>, u64)> {
         .iter()
         .try_fold(1u64, |product, &length| product.checked_mul(length))?;
     let bytes = (elements / ty.block_len() as u64).checked_mul(ty.block_bytes() as u64)?;
-    (elements.max(bytes) <= i64::MAX as u64).then_some((dims, bytes))
+    (elements.max(bytes) <= MAX_BYTES).then_some((dims, bytes))
+}
+
+/// Gives each entry its bytes of `data`, which begins at the first byte of tensor data.
+pub(crate) fn place(table: Vec<Entry>, data: &Bytes) -> Checked<Vec<Tensor>> {
+    let tensors = table.into_iter().map(|entry| match bytes_of(&entry, data) {
+        Some(data) => {
+            let Entry {
+                name, shape, ty, ..
+            } = entry;
+            Ok(Tensor {
+                name,
+                shape,
+                ty,
+                part: 0,
+                data,
+            })
+        }
+        None => Err(Problem::PastEnd {
+            tensor: entry.name,
+            offset: entry.offset,
+            needed: entry.n_bytes,
+            available: data.len() as u64,
+        }),
+    });
+    let tensors = tensors.collect::<Checked<Vec<_>>>()?;
+    check_overlaps(&tensors)?;
+    Ok(tensors)
+}
+
+fn bytes_of(entry: &Entry, data: &Bytes) -> Option<Bytes> {
+    let end = entry.offset.checked_add(entry.n_bytes)?;
+    data.slice(usize::try_from(entry.offset).ok()?..usize::try_from(end).ok()?)
+}
+
+fn check_overlaps(tensors: &[Tensor]) -> Checked<()> {
+    let mut order: Vec<&Tensor> = tensors.iter().collect();
+    order.sort_by_key(|tensor| tensor.offset());
+    for pair in order.windows(2) {
+        let (end, start) = (pair[0].offset() + pair[0].n_bytes(), pair[1].offset());
+        if end > start {
+            let (tensor, next) = (pair[0].name.clone(), pair[1].name.clone());
+            return Err(Problem::Overlap {
+                tensor,
+                end,
+                next,
+                start,
+            });
+        }
+    }
+    Ok(())
 }

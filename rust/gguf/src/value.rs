@@ -109,14 +109,21 @@ pub enum Value {
 }
 
 /// A number or a bool: what a [`Value`] holds directly and an [`Array`] holds in a row.
-pub trait Scalar: Copy + Into<Value> {
+pub trait Scalar: Copy + Into<Value> + sealed::Sealed {
     /// Its type in a file.
     const TYPE: ValueType;
+}
+
+mod sealed {
+    /// Arrays rely on `TYPE` being right.
+    pub trait Sealed {}
 }
 
 macro_rules! scalars {
     ($($variant:ident $type:ty),*) => {
         $(
+            impl sealed::Sealed for $type {}
+
             impl Scalar for $type {
                 const TYPE: ValueType = ValueType::$variant;
             }
@@ -171,6 +178,8 @@ macro_rules! scalars {
 }
 
 scalars!(U8 u8, I8 i8, U16 u16, I16 i16, U32 u32, I32 i32, F32 f32, U64 u64, I64 i64, F64 f64);
+
+impl sealed::Sealed for bool {}
 
 impl Scalar for bool {
     const TYPE: ValueType = ValueType::Bool;
