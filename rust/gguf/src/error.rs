@@ -120,7 +120,7 @@ pub enum Problem {
     #[error("general.alignment is {found}, must be a power of two of at least {min}")]
     Alignment { found: u32, min: u32 },
 
-    #[error("tensor {tensor:?} has {found} dimensions, at most {max} are supported")]
+    #[error("tensor {tensor:?} has {found} dimensions, must have 1 to {max}")]
     Dimensions {
         tensor: String,
         found: usize,

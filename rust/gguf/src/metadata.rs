@@ -12,8 +12,8 @@ use crate::value::Value;
 /// The longest key. Source: the format's specification.
 pub(crate) const MAX_KEY: usize = 65535;
 
-/// Bytes of the smallest entry: the length of its key, one byte of key, type, a value of one byte.
-const MIN_ENTRY: usize = 8 + 1 + 4 + 1;
+/// Bytes that every entry has: the length of its key, its type, a value of one byte.
+const MIN_ENTRY: usize = 8 + 4 + 1;
 
 /// The keys and values of a file, in the file's order.
 ///

@@ -16,9 +16,9 @@ pub(crate) const MAX_DIMS: usize = 4;
 /// The largest tensor: ggml and operating systems count bytes in signed 64 bits.
 const MAX_BYTES: u64 = i64::MAX as u64;
 
-/// Bytes of the smallest row of the table: the length of a name, one byte of name, no dimensions,
-/// type, offset.
-const MIN_ENTRY: usize = 8 + 1 + 4 + 4 + 8;
+/// Bytes that every row of the table has: the length of the name, the number of dimensions, type,
+/// offset.
+const MIN_ENTRY: usize = 8 + 4 + 4 + 8;
 
 /// A tensor of a file.
 #[derive(Clone, Debug)]

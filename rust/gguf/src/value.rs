@@ -248,10 +248,9 @@ impl Value {
             Value::String(text) if text.as_str().is_err() => format!("{ty} that is not UTF-8"),
             Value::String(_) => ty.to_string(),
             Value::Array(array) => format!("{ty} of {} {}", array.len(), array.element_type()),
-            _ => match self.as_integer() {
-                Some(value) => format!("{ty} {value}"),
-                None => format!("{ty} {}", self.as_float().unwrap_or(f64::NAN)),
-            },
+            Value::F32(value) => format!("{ty} {value:?}"),
+            Value::F64(value) => format!("{ty} {value:?}"),
+            _ => format!("{ty} {}", self.as_integer().unwrap_or_default()),
         }
     }
 }

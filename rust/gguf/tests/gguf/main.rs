@@ -1,0 +1,11 @@
+//! Tests of the public interface.
+
+#![allow(clippy::unwrap_used)]
+
+mod files;
+mod hostile;
+mod properties;
+mod raw;
+mod read;
+mod split;
+mod write;
