@@ -1,0 +1,78 @@
+"""Byte-level BPE vocabularies (`tokenizer.ggml.model` = "gpt2").
+
+Text is cut by the pre-tokenizer's patterns, every byte of a piece is written as one printable
+character (GPT-2's table), and neighbours are merged by `tokenizer.ggml.merges`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers
+
+from farthing.tokenization.kinds import Parts
+from farthing.tokenization.pre_tokenizers import pre_tokenizer_of
+from farthing.tokenization.vocabulary import TokenType, Vocabulary
+
+
+def build(vocabulary: Vocabulary) -> Parts:
+    """Cut as `tokenizer.ggml.pre` says; a byte without a token is dropped."""
+    row = pre_tokenizer_of(vocabulary.metadata)
+    add_bos = vocabulary.flag("add_bos_token")
+    add_sep = vocabulary.flag("add_sep_token")
+    space_prefix = vocabulary.flag("add_space_prefix") or False
+    return Parts(
+        model=bpe_model(vocabulary, ignore_merges=row.ignore_merges),
+        decoder=decoders.ByteLevel(),
+        token_bytes=byte_level_bytes(vocabulary),
+        normalizer=normalizers.NFC() if row.nfc else None,
+        pre_tokenizer=pre_tokenizers.Sequence(
+            [
+                *(pre_tokenizers.Split(Regex(pattern), "isolated") for pattern in row.patterns),
+                pre_tokenizers.ByteLevel(add_prefix_space=space_prefix, use_regex=False),
+            ]
+        ),
+        space_prefix=space_prefix,
+        add_bos=row.add_bos if add_bos is None else add_bos,
+        add_eos=vocabulary.flag("add_eos_token") or False,
+        add_sep=row.add_sep if add_sep is None else add_sep,
+    )
+
+
+def bpe_model(vocabulary: Vocabulary, **options: Any) -> models.BPE:
+    """The model of the listed merges; those whose halves or result are no tokens are left out."""
+    ids, merges = vocabulary.ids, vocabulary.merges()
+    try:
+        return models.BPE(ids, merges, **options)
+    except Exception:  # the only type that `tokenizers` raises for such a merge
+        known = [
+            (left, right)
+            for left, right in merges
+            if left in ids and right in ids and left + right in ids
+        ]
+        return models.BPE(ids, known, **options)
+
+
+def byte_level_bytes(vocabulary: Vocabulary) -> Callable[[int], bytes]:
+    """The function from an id to its bytes; added tokens are written in plain text."""
+    table = _byte_of_character()
+
+    def token_bytes(token_id: int) -> bytes:
+        if token_id in vocabulary.raw:
+            return vocabulary.raw[token_id]
+        text = vocabulary.texts[token_id]
+        if vocabulary.types[token_id] == TokenType.USER_DEFINED or not table.keys() >= set(text):
+            return text.encode()
+        return bytes([table[character] for character in text])
+
+    return token_bytes
+
+
+def _byte_of_character() -> dict[str, int]:
+    """GPT-2's table: printable Latin-1 stands for itself, the other bytes for U+0100 and on."""
+    printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+    others = [byte for byte in range(0x100) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {
+        chr(0x100 + place): byte for place, byte in enumerate(others)
+    }

@@ -1,0 +1,76 @@
+"""The kinds of vocabulary: a row per value of `tokenizer.ggml.model`.
+
+To add one: a file with a `build` function like the others, and a row here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from farthing.errors import ModelFileError, UnsupportedModelError
+
+if TYPE_CHECKING:
+    from tokenizers.decoders import Decoder
+    from tokenizers.models import Model
+    from tokenizers.normalizers import Normalizer
+    from tokenizers.pre_tokenizers import PreTokenizer
+
+    from farthing.tokenization.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a kind makes of a vocabulary."""
+
+    model: Model
+    decoder: Decoder
+    token_bytes: Callable[[int], bytes]
+    """What an ordinary (not special) token means."""
+    normalizer: Normalizer | None = None
+    pre_tokenizer: PreTokenizer | None = None
+    space_prefix: bool = False
+    """Encoding puts a space before the text, and decoding takes it away again."""
+    add_bos: bool = False
+    add_eos: bool = False
+    add_sep: bool = False
+    """End with the separator token (BERT)."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A row of the table."""
+
+    module: str
+    """The file of this package whose `build(vocabulary)` gives the `Parts`."""
+    default_ids: dict[str, int] = field(default_factory=dict)
+    """Special tokens when the file names none."""
+
+
+KINDS = {
+    "llama": Kind("spm", {"bos": 1, "eos": 2, "unknown": 0}),
+    "gpt2": Kind("bpe"),
+    "gemma4": Kind("gemma4"),
+    "bert": Kind("bert", {"bos": 101, "unknown": 100, "seperator": 102, "padding": 0}),
+}
+
+
+def kind_of(metadata: Any) -> Kind:
+    """The row for a file; raises `UnsupportedModelError` for a kind that has none."""
+    name = metadata.get("tokenizer.ggml.model")
+    if name in (None, "none", "no_vocab"):
+        raise ModelFileError("the file has no vocabulary (tokenizer.ggml.model is " + f"{name!r})")
+    if name not in KINDS:
+        raise UnsupportedModelError(
+            f"tokenizer.ggml.model is {name!r}; supported are {', '.join(sorted(KINDS))}"
+        )
+    return KINDS[name]
+
+
+def build_parts(kind: Kind, vocabulary: Vocabulary) -> Parts:
+    """Run the kind's file; it is imported here, since it imports `tokenizers`."""
+    from importlib import import_module
+
+    parts: Parts = import_module(f"farthing.tokenization.{kind.module}").build(vocabulary)
+    return parts

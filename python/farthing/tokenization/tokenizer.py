@@ -1,0 +1,204 @@
+"""The tokenizer of a model, from the metadata of its file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from farthing.errors import RequestError
+from farthing.tokenization.detokenizer import Detokenizer
+from farthing.tokenization.end_of_generation import find_ends
+from farthing.tokenization.kinds import Kind, build_parts, kind_of
+from farthing.tokenization.special_tokens import added_tokens, find_whole_tokens
+from farthing.tokenization.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    import tokenizers
+
+
+class Tokenizer:
+    """Text to ids and back. Made by `from_gguf` or `from_metadata`; may be shared among threads."""
+
+    bos_id: int | None
+    """Begins a text."""
+    eos_id: int | None
+    """Ends a text."""
+    eot_id: int | None
+    """Ends a turn of a chat."""
+    eom_id: int | None
+    """Ends a message within a turn."""
+    unk_id: int | None
+    """Stands for a character that has no token."""
+    pad_id: int | None
+    """Fills up batches."""
+    sep_id: int | None
+    """Stands between texts."""
+    mask_id: int | None
+    """Stands for a hidden token."""
+    eog_ids: frozenset[int]
+    """Every token that ends a generation."""
+    special_ids: frozenset[int]
+    """Tokens that are not part of the text: control tokens and the unknown token."""
+    add_bos: bool
+    """Whether `encode` starts with BOS when `add_special` is true."""
+    add_eos: bool
+    """Whether `encode` ends with EOS when `add_special` is true."""
+
+    def __init__(self, vocabulary: Vocabulary, kind: Kind) -> None:
+        """Use `from_metadata`; this takes what it has read."""
+        self._vocabulary = vocabulary
+        self._parts = build_parts(kind, vocabulary)
+
+        def special_id(name: str) -> int | None:
+            token_id = vocabulary.token_id(name)
+            if token_id is not None:
+                return token_id
+            default = kind.default_ids.get(name)
+            return default if default is not None and default < len(vocabulary) else None
+
+        cls_id = vocabulary.token_id("cls")
+        self.bos_id = special_id("bos") if cls_id is None else cls_id
+        self.eos_id = special_id("eos")
+        self.unk_id = special_id("unknown")
+        self.pad_id = special_id("padding")
+        self.sep_id = special_id("seperator")  # spelled so in the format
+        self.mask_id = special_id("mask")
+        ends = find_ends(vocabulary, self.eos_id)
+        self.eot_id, self.eom_id, self.eog_ids = ends.eot, ends.eom, ends.all
+
+        begin = self.bos_id if self._parts.add_bos else None
+        end = self.sep_id if self._parts.add_sep else self.eos_id if self._parts.add_eos else None
+        self._prefix = [] if begin is None else [begin]
+        self._suffix = [] if end is None else [end]
+        self.add_bos, self.add_eos = bool(self._prefix), bool(self._suffix)
+
+        named = {self.bos_id, self.eos_id, self.unk_id, self.pad_id, self.sep_id, self.mask_id}
+        whole = find_whole_tokens(
+            vocabulary, frozenset(i for i in named if i is not None), self.eog_ids
+        )
+        self.special_ids = whole.special
+        self._plain = self._assemble(whole.added)
+        self._hf = self._assemble(whole.added | whole.special)
+        self._hf.post_processor = self._post_processor()
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, Any]) -> Tokenizer:
+        """The tokenizer that GGUF metadata describes.
+
+        `metadata` has Python values by key, arrays as lists, and `bytes` for strings that are not
+        UTF-8. Raises `UnsupportedModelError` for a kind of vocabulary that is not known here and
+        `ModelFileError` for one that is missing or contradicts itself.
+        """
+        kind = kind_of(metadata)
+        return cls(Vocabulary.from_metadata(metadata), kind)
+
+    @classmethod
+    def from_gguf(cls, path: str | os.PathLike[str]) -> Tokenizer:
+        """The tokenizer of a GGUF file; the file may hold a vocabulary only."""
+        from farthing import _native
+
+        return cls.from_metadata(_native.Gguf(os.fspath(path)).metadata)
+
+    @property
+    def hf(self) -> tokenizers.Tokenizer:
+        """The `tokenizers` object; its `encode` parses special tokens and adds BOS and EOS."""
+        return self._hf
+
+    @property
+    def n_vocab(self) -> int:
+        """The number of ids."""
+        return len(self._vocabulary)
+
+    def encode(self, text: str, add_special: bool = True, parse_special: bool = False) -> list[int]:
+        """The ids of a text.
+
+        `add_special` adds BOS and EOS as the model wants them. `parse_special` lets special tokens
+        written in the text (`<|im_end|>`) stand for themselves; without it they are ordinary text.
+        Raises `RequestError` for a text with a lone surrogate, which is not Unicode text.
+        """
+        hf = self._hf if parse_special else self._plain
+        try:
+            ids: list[int] = hf.encode(text, add_special_tokens=False).ids
+        except (TypeError, UnicodeEncodeError) as error:
+            raise _not_text(text) from error
+        return [*self._prefix, *ids, *self._suffix] if add_special else ids
+
+    def encode_prompt(self, prompt: str) -> list[int]:
+        """The ids of a rendered chat: special tokens parsed, BOS added unless it is written there.
+
+        Nothing is added at the end, where generation goes on.
+        """
+        ids = self.encode(prompt, add_special=False, parse_special=True)
+        return ids if ids[:1] == self._prefix else [*self._prefix, *ids]
+
+    def decode(
+        self, ids: Iterable[int], skip_special: bool = True, continuation: bool = False
+    ) -> str:
+        """The text of ids; bytes that are not UTF-8 become U+FFFD.
+
+        `skip_special` leaves `special_ids` out, else they are written as `token_text` has them.
+        Vocabularies that put a space before a text (SPM) have it taken away again, unless
+        `continuation` says that the ids go on from an earlier text. Apart from that space the
+        result is exact: nothing is cleaned up.
+        """
+        detokenizer = self.detokenizer(skip_special, continuation)
+        return "".join(map(detokenizer.push, ids)) + detokenizer.flush()
+
+    def detokenizer(self, skip_special: bool = True, continuation: bool = True) -> Detokenizer:
+        """An incremental `decode`. It is a continuation unless told otherwise: of the prompt."""
+        strip_space = self._parts.space_prefix and not continuation
+        token_bytes = self._bytes_of_ordinary if skip_special else self.token_bytes
+        return Detokenizer(token_bytes, strip_space=strip_space)
+
+    def token_text(self, token_id: int) -> str:
+        """A token as the file writes it: `▁the`, `Ġthe`, `<0x0A>`, `<|im_end|>`."""
+        return self._vocabulary.texts[self._checked(token_id)]
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """What a token means: its part of the text in UTF-8; a special token's spelling."""
+        if self._checked(token_id) in self.special_ids:
+            return self._vocabulary.texts[token_id].encode()
+        return self._parts.token_bytes(token_id)
+
+    def _bytes_of_ordinary(self, token_id: int) -> bytes:
+        return b"" if token_id in self.special_ids else self.token_bytes(token_id)
+
+    def _checked(self, token_id: int) -> int:
+        if not 0 <= token_id < len(self._vocabulary):
+            raise RequestError(
+                f"token id {token_id} is outside the vocabulary of {len(self._vocabulary)} tokens"
+            )
+        return token_id
+
+    def _assemble(self, whole_tokens: frozenset[int]) -> tokenizers.Tokenizer:
+        """A `tokenizers` object that matches these tokens as a whole; all share one model."""
+        import tokenizers
+
+        hf = tokenizers.Tokenizer(self._parts.model)
+        if self._parts.normalizer is not None:
+            hf.normalizer = self._parts.normalizer
+        if self._parts.pre_tokenizer is not None:
+            hf.pre_tokenizer = self._parts.pre_tokenizer
+        hf.decoder = self._parts.decoder
+        hf.add_tokens(added_tokens(self._vocabulary, sorted(whole_tokens), self.special_ids))
+        return hf
+
+    def _post_processor(self) -> Any:
+        from tokenizers.processors import TemplateProcessing
+
+        texts = self._vocabulary.texts
+        prefix = [texts[token_id] for token_id in self._prefix]
+        suffix = [texts[token_id] for token_id in self._suffix]
+        return TemplateProcessing(
+            single=[*prefix, "$A", *suffix],
+            special_tokens=[(texts[i], i) for i in {*self._prefix, *self._suffix}],
+        )
+
+
+def _not_text(text: object) -> Exception:
+    """The error for what `tokenizers` does not take as text."""
+    if not isinstance(text, str):
+        return TypeError(f"text must be a str, not {type(text).__name__}")
+    place = next(i for i, character in enumerate(text) if "\ud800" <= character <= "\udfff")
+    return RequestError(f"the text holds a lone surrogate, U+{ord(text[place]):04X}, at {place}")
