@@ -19,6 +19,7 @@ mod gate;
 mod generation;
 mod handle;
 mod job;
+mod model;
 mod pager;
 mod prefix;
 mod request;

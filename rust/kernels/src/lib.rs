@@ -4,6 +4,8 @@
 //! [`isa`]; the level is chosen at run time. Threads are outside ([`team`]), levels inside.
 
 #![feature(portable_simd)]
+// Indices of tiles name a row and a column; iterators would hide which.
+#![allow(clippy::needless_range_loop)]
 #![cfg_attr(target_arch = "aarch64", feature(stdarch_neon_dotprod))]
 
 pub mod activations;
@@ -19,6 +21,7 @@ pub mod rope;
 pub mod team;
 #[cfg(test)]
 mod testing;
+pub mod threads;
 mod tile;
 pub mod vector;
 

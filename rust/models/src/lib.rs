@@ -1,5 +1,25 @@
-//! Transformer architectures over GGUF weights.
+//! Transformer architectures over GGUF weights: the mathematics, one forward pass at a time.
+//!
+//! An architecture ([`mod@arch`]) reads its parameters and describes a [`decoder`], which is made of
+//! [`blocks`]; those call the kernels. Which tokens of which sequences are computed in a pass, and
+//! where in the cache they stand, is given from above as [`Run`]s.
 
+#![forbid(unsafe_code)]
+
+pub mod arch;
 mod batch;
+mod blocks;
+mod cache;
+mod decoder;
+mod error;
+mod memory;
+mod model;
+mod params;
+mod rope;
+mod weights;
 
+pub use arch::architectures;
 pub use batch::{Page, Run, Wants};
+pub use error::{Error, Result};
+pub use farthing_kernels::kv::KvType;
+pub use model::{Model, Options};

@@ -1,0 +1,37 @@
+//! A loaded model as the engine sees it.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use farthing_models::{Error, Model, Run};
+
+use crate::forward::{Forward, ForwardError};
+
+impl Forward for Model {
+    fn n_vocab(&self) -> usize {
+        self.n_vocab()
+    }
+
+    fn page_len(&self) -> usize {
+        self.page_len()
+    }
+
+    fn n_pages(&self) -> usize {
+        self.n_pages()
+    }
+
+    fn interrupt(&self) -> Arc<AtomicBool> {
+        self.interrupt()
+    }
+
+    fn forward(&mut self, runs: &[Run], logits: &mut Vec<f32>) -> Result<(), ForwardError> {
+        self.forward(runs, logits).map_err(|error| match error {
+            Error::Interrupted => ForwardError::Interrupted,
+            other => ForwardError::Failed(other.to_string()),
+        })
+    }
+
+    fn awake(&mut self, awake: bool) {
+        Model::awake(self, awake);
+    }
+}

@@ -1,0 +1,40 @@
+//! The parts that decoders are made of.
+
+mod attention;
+mod ffn;
+mod moe;
+
+pub use attention::{Attention, AttentionShape};
+pub use ffn::Ffn;
+pub use moe::{Experts, Moe};
+
+use farthing_kernels::{Activations, Team};
+
+/// What every block is given: the threads and memory that is used again.
+pub struct Work<'a> {
+    /// The threads.
+    pub team: &'a Team,
+    /// The block's input, normalized, `[n][d]`.
+    pub x: &'a mut Activations,
+    /// The block's output, `[n][d]`.
+    pub out: &'a mut Vec<f32>,
+}
+
+/// Memory that blocks use again from layer to layer.
+#[derive(Default)]
+pub struct Scratch {
+    /// Attention's.
+    pub attention: attention::Scratch,
+    /// The feed-forward layers'.
+    pub ffn: ffn::Scratch,
+    /// The experts'.
+    pub moe: moe::Scratch,
+}
+
+/// A vector as some `len` floats of any value.
+fn sized(v: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    if v.len() < len {
+        v.resize(len, 0.0);
+    }
+    &mut v[..len]
+}

@@ -1,0 +1,154 @@
+//! A loaded model: weights, cache and threads.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use farthing_gguf::Gguf;
+use farthing_kernels::kv::KvType;
+use farthing_kernels::{Team, isa, threads};
+
+use crate::arch;
+use crate::batch::Run;
+use crate::cache::Cache;
+use crate::decoder::Decoder;
+use crate::error::{Error, Result};
+use crate::memory;
+use crate::params::Params;
+
+/// How a model is to be loaded.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Positions of one sequence; the model's own by default, or as many as memory has room for.
+    pub n_ctx: Option<usize>,
+    /// Sequences that the cache should have room for at once, memory permitting.
+    pub n_sequences: usize,
+    /// Threads; see [`threads::default_threads`] for the default.
+    pub n_threads: Option<usize>,
+    /// How keys and values are stored.
+    pub kv_type: KvType,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            n_ctx: None,
+            n_sequences: 1,
+            n_threads: None,
+            kv_type: KvType::F16,
+        }
+    }
+}
+
+/// A model with its KV cache and threads.
+pub struct Model {
+    decoder: Decoder,
+    cache: Cache,
+    team: Team,
+    n_ctx: usize,
+    n_ctx_train: usize,
+    page_bytes: u64,
+}
+
+/// The part of the available memory that the cache may take.
+const CACHE_SHARE: f64 = 0.5;
+
+impl Model {
+    /// Loads the file's model. Weights stay in the file's memory map.
+    ///
+    /// # Errors
+    /// The architecture or a tensor's type is unknown, tensors or keys are missing or misshapen, a
+    /// context asked for does not fit in memory, or the environment's `FARTHING_ISA` is unusable.
+    pub fn load(gguf: &Gguf, options: &Options) -> Result<Model> {
+        isa::LEVEL.as_ref().map_err(|e| Error::Option(e.clone()))?;
+        let decoder = arch::build(gguf)?;
+        let n_ctx_train = Params::new(gguf.metadata())?.size_or("context_length", 4096)?;
+        let page_bytes = Cache::page_bytes(&decoder.kv_shapes(), options.kv_type);
+        let budget = (memory::available() as f64 * CACHE_SHARE) as u64;
+        let most = (budget / page_bytes.max(1)) as usize;
+        let pages = |n: usize| n.div_ceil(Cache::PAGE);
+        let n_ctx = options
+            .n_ctx
+            .unwrap_or_else(|| n_ctx_train.min(most * Cache::PAGE));
+        if n_ctx == 0 || pages(n_ctx) > most {
+            return Err(Error::OutOfMemory {
+                wanted: n_ctx.max(1),
+                needed: pages(n_ctx.max(1)) as u64 * page_bytes,
+                available: budget,
+            });
+        }
+        let n_pages = pages(n_ctx)
+            .saturating_mul(options.n_sequences.max(1))
+            .min(most);
+        let n_threads = options
+            .n_threads
+            .unwrap_or_else(|| threads::default_threads().n);
+        Ok(Model {
+            cache: Cache::new(&decoder.kv_shapes(), options.kv_type, n_pages),
+            team: Team::new(n_threads).map_err(Error::Option)?,
+            decoder,
+            n_ctx,
+            n_ctx_train,
+            page_bytes,
+        })
+    }
+
+    /// Entries of the vocabulary, the length of a row of logits.
+    pub fn n_vocab(&self) -> usize {
+        self.decoder.n_vocab()
+    }
+
+    /// Positions of one sequence.
+    pub fn n_ctx(&self) -> usize {
+        self.n_ctx
+    }
+
+    /// Positions that the model was trained for.
+    pub fn n_ctx_train(&self) -> usize {
+        self.n_ctx_train
+    }
+
+    /// Positions in a page of the cache.
+    pub fn page_len(&self) -> usize {
+        Cache::PAGE
+    }
+
+    /// Pages of the cache.
+    pub fn n_pages(&self) -> usize {
+        self.cache.n_pages()
+    }
+
+    /// Bytes of a page in all layers.
+    pub fn page_bytes(&self) -> u64 {
+        self.page_bytes
+    }
+
+    /// Threads at work in a pass.
+    pub fn n_threads(&self) -> usize {
+        self.team.n_threads()
+    }
+
+    /// While this is set, a pass ends early with [`Error::Interrupted`].
+    pub fn interrupt(&self) -> Arc<AtomicBool> {
+        self.team.interrupt()
+    }
+
+    /// Keeps the threads spinning between passes, or lets them sleep.
+    pub fn awake(&self, awake: bool) {
+        self.team.awake(awake);
+    }
+
+    /// Computes the runs: their positions are in the cache afterwards, and `logits` holds the rows
+    /// asked for, `[rows][n_vocab]`, in the order of the runs. After an error the content of the
+    /// runs' positions is undefined, earlier ones being untouched.
+    ///
+    /// # Errors
+    /// A token is not in the vocabulary; or the pass was interrupted.
+    ///
+    /// # Panics
+    /// A run has no tokens, or not the pages that it needs.
+    pub fn forward(&mut self, runs: &[Run], logits: &mut Vec<f32>) -> Result<()> {
+        let _workers = self.team.muster();
+        self.decoder
+            .forward(&self.team, &mut self.cache, runs, logits)
+    }
+}

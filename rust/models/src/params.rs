@@ -1,0 +1,77 @@
+//! A model's hyper-parameters: metadata under the architecture's name.
+
+use std::fmt::Display;
+
+use farthing_gguf::{FromValue, Metadata};
+
+use crate::error::{Error, Result};
+
+/// Reads `<architecture>.<key>`.
+pub struct Params<'a> {
+    metadata: &'a Metadata,
+    architecture: &'a str,
+}
+
+impl<'a> Params<'a> {
+    /// The parameters of the file's architecture.
+    pub fn new(metadata: &'a Metadata) -> Result<Self> {
+        Ok(Params {
+            metadata,
+            architecture: metadata.str("general.architecture")?,
+        })
+    }
+
+    /// `general.architecture`.
+    pub fn architecture(&self) -> &'a str {
+        self.architecture
+    }
+
+    fn full(&self, key: &str) -> String {
+        format!("{}.{key}", self.architecture)
+    }
+
+    /// A value that may be missing.
+    pub fn opt<T: FromValue<'a>>(&self, key: &str) -> Result<Option<T>> {
+        Ok(self.metadata.opt(&self.full(key))?)
+    }
+
+    /// A value or what stands for it when it is missing.
+    pub fn or<T: FromValue<'a>>(&self, key: &str, default: T) -> Result<T> {
+        Ok(self.opt(key)?.unwrap_or(default))
+    }
+
+    /// A value that must be there.
+    pub fn get<T: FromValue<'a>>(&self, key: &str) -> Result<T> {
+        Ok(self.metadata.require(&self.full(key))?)
+    }
+
+    /// A size that must be there, at least 1.
+    pub fn size(&self, key: &str) -> Result<usize> {
+        self.checked(key, self.get::<u32>(key)? as usize)
+    }
+
+    /// A size or its default, at least 1.
+    pub fn size_or(&self, key: &str, default: usize) -> Result<usize> {
+        let size = self.opt::<u32>(key)?.map_or(default, |v| v as usize);
+        self.checked(key, size)
+    }
+
+    fn checked(&self, key: &str, size: usize) -> Result<usize> {
+        // A bound that no model comes near keeps products of two sizes far from overflow.
+        if (1..=1 << 30).contains(&size) {
+            Ok(size)
+        } else {
+            Err(self.wrong(key, size, "between 1 and 2^30"))
+        }
+    }
+
+    /// The error that a value is not possible.
+    pub fn wrong(&self, key: &str, value: impl Display, wanted: impl Display) -> Error {
+        Error::Parameter {
+            file: self.metadata.file().display().to_string(),
+            key: self.full(key),
+            value: value.to_string(),
+            wanted: wanted.to_string(),
+        }
+    }
+}
