@@ -1,1 +1,86 @@
-"""Run quantized language models on the CPU."""
+"""Run quantized language models on the CPU.
+
+>>> import farthing
+>>> model = farthing.Model("model.gguf")
+>>> model.generate("Once upon a time", max_tokens=64).text
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from farthing.errors import (
+    ContextLengthError,
+    FarthingError,
+    ModelFileError,
+    OutOfMemoryError,
+    RequestError,
+    SessionError,
+    UnsupportedModelError,
+)
+from farthing.types import (
+    Completion,
+    FinishReason,
+    Message,
+    PromptTokensDetails,
+    Timings,
+    TokenLogprob,
+    Usage,
+)
+
+if TYPE_CHECKING:
+    from farthing.api.model import Model
+    from farthing.api.session import Session
+    from farthing.api.stream import TokenStream
+    from farthing.chat import ChatTemplate
+    from farthing.tokenization import Tokenizer
+
+    __version__: str
+
+__all__ = [
+    "ChatTemplate",
+    "Completion",
+    "ContextLengthError",
+    "FarthingError",
+    "FinishReason",
+    "Message",
+    "Model",
+    "ModelFileError",
+    "OutOfMemoryError",
+    "PromptTokensDetails",
+    "RequestError",
+    "Session",
+    "SessionError",
+    "Timings",
+    "TokenLogprob",
+    "TokenStream",
+    "Tokenizer",
+    "UnsupportedModelError",
+    "Usage",
+    "__version__",
+]
+
+_LAZY = {
+    "ChatTemplate": "farthing.chat",
+    "Model": "farthing.api.model",
+    "Session": "farthing.api.session",
+    "TokenStream": "farthing.api.stream",
+    "Tokenizer": "farthing.tokenization",
+}
+"""Public name -> module, imported when first used: `import farthing` stays fast."""
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value: Any = version("farthing")
+    elif name in _LAZY:
+        value = getattr(importlib.import_module(_LAZY[name]), name)
+    else:
+        raise AttributeError(f"module 'farthing' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

@@ -1,0 +1,1 @@
+"""The library: models, streams of text and remembered conversations."""

@@ -1,0 +1,147 @@
+"""From what the engine puts out to pieces of text and a completion. Knows no event loop."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from farthing import _native
+from farthing.api.text import TextSoFar
+from farthing.types import (
+    Completion,
+    FinishReason,
+    PromptTokensDetails,
+    Timings,
+    TokenLogprob,
+    Usage,
+)
+
+if TYPE_CHECKING:
+    from farthing.tokenization import Tokenizer
+
+
+class Generation:
+    """Turns outputs into pieces of text, one token at a time.
+
+    The pieces handed out join to exactly the text of the completion.
+    """
+
+    def __init__(
+        self,
+        n_prompt: int,
+        tokenizer: Tokenizer | None,
+        *,
+        stop: Iterable[str],
+        logprobs: bool,
+    ) -> None:
+        self._n_prompt = n_prompt
+        self._tokenizer = tokenizer
+        self._text = TextSoFar(tokenizer, stop) if tokenizer is not None else None
+        self._logprobs = logprobs
+        self._pending: deque[_native.Token] = deque()
+        self._tokens: list[_native.Token] = []
+        self._clock = _Clock()
+        self.finished: _native.Finished | None = None
+        """The engine's last word; nothing more can be pushed."""
+
+    def push(self, outputs: Iterable[_native.Token | _native.Finished]) -> None:
+        """Add what the engine has put out."""
+        for output in outputs:
+            if isinstance(output, _native.Token):
+                self._pending.append(output)
+            else:
+                self.finished = output
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a stop string was met, so that the engine need not go on."""
+        return self._text is not None and self._text.stopped
+
+    def next_piece(self) -> str | None:
+        """The next piece; None when there is none in what was pushed so far.
+
+        Without a vocabulary there is an empty piece for each token.
+        """
+        while self._pending and not self.stopped:
+            token = self._pending.popleft()
+            self._tokens.append(token)
+            self._clock.tick()
+            if self._text is None:
+                return ""
+            if piece := self._text.push(token.id):
+                return piece
+        if self.finished is not None and self._text is not None and not self.stopped:
+            return self._text.flush() or None
+        return None
+
+    def completion(self, *, cancelled: bool) -> Completion:
+        """The result, as far as pieces were handed out; `cancelled` by the caller or complete."""
+        text, kept = "", self._tokens
+        if self._text is not None:
+            text = self._text.text()
+            kept = self._tokens[: self._text.n_tokens_shown()]
+        timings = self._timings()
+        return Completion(
+            text=text,
+            tokens=[token.id for token in kept],
+            finish_reason="cancelled" if cancelled else self._finish_reason(),
+            usage=Usage(
+                prompt_tokens=self._n_prompt,
+                completion_tokens=len(self._tokens),
+                prompt_tokens_details=PromptTokensDetails(cached_tokens=timings.cache_n),
+            ),
+            timings=timings,
+            logprobs=[self._logprob(token) for token in kept] if self._logprobs else None,
+        )
+
+    def _finish_reason(self) -> FinishReason:
+        if self.stopped:
+            return "stop"
+        return self.finished.reason if self.finished is not None else "cancelled"
+
+    def _timings(self) -> Timings:
+        end = self.finished
+        if end is None:
+            return self._clock.timings(self._n_prompt, len(self._tokens))
+        return Timings(
+            cache_n=end.cached_n,
+            prompt_n=end.prompt_n,
+            prompt_ms=end.prompt_ms,
+            predicted_n=end.predicted_n,
+            predicted_ms=end.predicted_ms,
+        )
+
+    def _logprob(self, token: _native.Token) -> TokenLogprob:
+        top = tuple(TokenLogprob(i, self._spelling(i), p) for i, p in token.top)
+        logprob = token.logprob if token.logprob is not None else float("nan")
+        return TokenLogprob(token.id, self._spelling(token.id), logprob, top)
+
+    def _spelling(self, token_id: int) -> str:
+        if self._tokenizer is None:
+            return ""
+        return self._tokenizer.token_bytes(token_id).decode("utf-8", "replace")
+
+
+class _Clock:
+    """When tokens were handed out."""
+
+    def __init__(self) -> None:
+        self._start = self._first = self._last = time.perf_counter()
+        self._ticks = 0
+
+    def tick(self) -> None:
+        self._last = time.perf_counter()
+        if self._ticks == 0:
+            self._first = self._last
+        self._ticks += 1
+
+    def timings(self, n_prompt: int, n_predicted: int) -> Timings:
+        return Timings(
+            cache_n=0,
+            prompt_n=n_prompt,
+            prompt_ms=(self._first - self._start) * 1e3,
+            predicted_n=n_predicted,
+            predicted_ms=(self._last - self._first) * 1e3,
+        )

@@ -1,0 +1,245 @@
+"""A loaded model."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import weakref
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from farthing import _native
+from farthing.api.dispatch import Dispatcher
+from farthing.api.generation import Generation
+from farthing.api.locate import locate
+from farthing.api.sampling import prepare
+from farthing.api.stream import TokenStream
+from farthing.errors import FarthingError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from typing_extensions import Unpack
+
+    from farthing.api.sampling import GenerateOptions
+    from farthing.chat import ChatTemplate
+    from farthing.tokenization import Tokenizer
+    from farthing.types import Completion, Message
+
+logger = logging.getLogger("farthing")
+
+
+class Model:
+    """A model in memory and the engine that runs it, for any number of threads and event loops.
+
+    Requests made at the same time are computed together. The methods beginning with `a` and
+    `async for` are for asyncio; the others block, without the GIL. What a request may say is in
+    `farthing.api.sampling.GenerateOptions`; an unknown keyword is a TypeError, a bad value a
+    RequestError.
+
+    `close()`, the end of a `with` block or dropping the last reference end all requests and free
+    the memory. A forked child cannot use its parent's models: it gets FarthingError.
+    """
+
+    def __init__(
+        self,
+        name: str | os.PathLike[str],
+        *,
+        n_ctx: int | None = None,
+        n_threads: int | None = None,
+        kv_type: str = "f16",
+        max_sequences: int = 8,
+        n_batch: int = 512,
+    ) -> None:
+        """Load a GGUF file.
+
+        `name` is a path, the first part's for a split file, or "demo" for the model inside this
+        package. `n_ctx` is the longest sequence in tokens (default: the model's, fitted to
+        memory), `n_threads` the number of computing threads (default: what this process may use,
+        see `farthing show --cpu`), `kv_type` the type of the KV cache ("f16" or "f32"),
+        `max_sequences` how many requests are computed at a time, `n_batch` how many tokens a pass
+        computes.
+
+        Raises ModelFileError, UnsupportedModelError, OutOfMemoryError, or RequestError for an
+        argument out of range.
+        """
+        self.path = locate(name)
+        self._gguf = _native.Gguf(self.path)
+        self._engine = _native.Engine(
+            self._gguf,
+            n_ctx=n_ctx,
+            n_threads=n_threads,
+            kv_type=kv_type,
+            max_sequences=max_sequences,
+            n_batch=n_batch,
+        )
+        self._dispatcher = Dispatcher(self._engine)
+        _open_models.add(self)
+        logger.info("loaded %s: %s", self.path, self.info)
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """What was loaded, and the settings in use (`n_ctx`, `n_threads`, `n_vocab` ...)."""
+        return self._engine.info
+
+    @cached_property
+    def metadata(self) -> dict[str, Any]:
+        """The file's metadata by key; arrays are lists, strings that are not UTF-8 are bytes."""
+        return self._gguf.metadata
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer built from the file; raises what is wrong with its vocabulary, if anything.
+
+        Without a usable vocabulary the model still takes and gives token ids, with empty text.
+        """
+        if isinstance(self._tokenizer, FarthingError):
+            raise self._tokenizer
+        return self._tokenizer
+
+    @cached_property
+    def chat_template(self) -> ChatTemplate:
+        """The file's chat template; one that is missing or unreadable raises when it renders."""
+        from farthing.chat import ChatTemplate
+
+        return ChatTemplate.from_metadata(self.metadata, self.tokenizer)
+
+    def generate(
+        self, prompt: str | Sequence[int], **options: Unpack[GenerateOptions]
+    ) -> Completion:
+        """Continue a text, or token ids, which are taken as they are."""
+        return self._start("generate", self._ids(prompt), options).wait()
+
+    async def agenerate(
+        self, prompt: str | Sequence[int], **options: Unpack[GenerateOptions]
+    ) -> Completion:
+        """`generate` for asyncio; cancelling the task stops the computation."""
+        return await self._start("agenerate", self._ids(prompt), options).await_result()
+
+    def stream(
+        self, prompt: str | Sequence[int], **options: Unpack[GenerateOptions]
+    ) -> TokenStream:
+        """`generate` piece by piece, for loops of both kinds."""
+        return self._start("stream", self._ids(prompt), options)
+
+    def chat(
+        self,
+        messages: Iterable[Message],
+        *,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        template_kwargs: Mapping[str, Any] | None = None,
+        **options: Unpack[GenerateOptions],
+    ) -> Completion:
+        """Answer a conversation; the reply is also in `message` of the result.
+
+        `messages` and `tools` are as in OpenAI's API, `template_kwargs` are further variables for
+        the model's chat template, such as `enable_thinking`. Raises UnsupportedModelError if the
+        file has no template.
+        """
+        return self.chat_stream(
+            messages, tools=tools, template_kwargs=template_kwargs, **options
+        ).wait()
+
+    async def achat(
+        self,
+        messages: Iterable[Message],
+        *,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        template_kwargs: Mapping[str, Any] | None = None,
+        **options: Unpack[GenerateOptions],
+    ) -> Completion:
+        """`chat` for asyncio; cancelling the task stops the computation."""
+        return await self.chat_stream(
+            messages, tools=tools, template_kwargs=template_kwargs, **options
+        ).await_result()
+
+    def chat_stream(
+        self,
+        messages: Iterable[Message],
+        *,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        template_kwargs: Mapping[str, Any] | None = None,
+        **options: Unpack[GenerateOptions],
+    ) -> TokenStream:
+        """`chat` piece by piece, for loops of both kinds."""
+        return self._chat(messages, options, tools=tools, template_kwargs=template_kwargs)
+
+    def logits(self, token_ids: Sequence[int]) -> npt.NDArray[np.float32]:
+        """The logits after each of the tokens, `[n_tokens, n_vocab]`."""
+        return self._engine.evaluate(list(token_ids))
+
+    def close(self) -> None:
+        """End all requests and free the memory. Closing again does nothing."""
+        _open_models.discard(self)
+        self._engine.close()
+        self._dispatcher.join()
+
+    def __enter__(self) -> Model:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_dispatcher"):
+            self.close()
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer | FarthingError:
+        from farthing.tokenization import Tokenizer
+
+        try:
+            return Tokenizer.from_metadata(self.metadata)
+        except FarthingError as error:
+            logger.warning("%s: token ids only: %s", self.path, error)
+            return error
+
+    def _ids(self, prompt: str | Sequence[int]) -> list[int]:
+        return self.tokenizer.encode(prompt) if isinstance(prompt, str) else list(prompt)
+
+    def _chat(
+        self,
+        messages: Iterable[Message],
+        options: Mapping[str, Any],
+        *,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        template_kwargs: Mapping[str, Any] | None = None,
+        on_end: Callable[[Completion], None] | None = None,
+    ) -> TokenStream:
+        prompt = self.chat_template.render(list(messages), tools=tools, **(template_kwargs or {}))
+        return self._start("chat", self.tokenizer.encode_prompt(prompt), options, on_end)
+
+    def _start(
+        self,
+        method: str,
+        ids: list[int],
+        options: Mapping[str, Any],
+        on_end: Callable[[Completion], None] | None = None,
+    ) -> TokenStream:
+        prepared = prepare(method, options)
+        tokenizer = None if isinstance(self._tokenizer, FarthingError) else self._tokenizer
+        if tokenizer is not None:
+            prepared.native["stop_tokens"] = sorted(tokenizer.eog_ids)
+        generation = Generation(
+            len(ids), tokenizer, stop=prepared.stop, logprobs=prepared.logprobs is not None
+        )
+        request = self._dispatcher.submit(ids, prepared.native)
+        return TokenStream(self, request, generation, self._dispatcher, on_end)
+
+
+_open_models: weakref.WeakSet[Model] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """End the engines while Python still runs: none of their threads may outlive it."""
+    for model in list(_open_models):
+        model.close()

@@ -1,0 +1,203 @@
+"""Text as it is generated, for loops of both kinds."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from farthing.errors import FarthingError
+
+if TYPE_CHECKING:
+    from farthing._native import Request
+    from farthing.api.dispatch import Dispatcher, Waiter
+    from farthing.api.generation import Generation
+    from farthing.types import Completion
+
+
+class TokenStream:
+    """Pieces of text, by `for` or by `async for`; read by one loop at a time.
+
+    Leaving the loop early, however that happens, stops the computation at once, as do `cancel()`,
+    leaving a `with` or `async with` block, cancelling the task and dropping the stream. The pieces
+    join to exactly `result.text`. Computation begins when the stream is made.
+    """
+
+    def __init__(
+        self,
+        model: object,
+        request: Request,
+        generation: Generation,
+        dispatcher: Dispatcher,
+        on_end: Callable[[Completion], None] | None = None,
+    ) -> None:
+        """Made by `Model.stream` and `Model.chat_stream`.
+
+        `model` is kept alive as long as the stream. `on_end` gets the completion, once, when the
+        stream ends without an error.
+        """
+        self._model = model
+        self._request = request
+        self._generation = generation
+        self._dispatcher = dispatcher
+        self._on_end = on_end
+        self._lock = threading.Lock()
+        self._ended = False
+        self._result: Completion | None = None
+        self._waiter: Waiter | None = None
+
+    @property
+    def result(self) -> Completion:
+        """The completion, after the end; a cancelled one holds what was handed out.
+
+        Raises FarthingError while the stream goes on, and after it failed.
+        """
+        if self._result is None:
+            raise FarthingError("the stream has no result: it is not finished, or it failed")
+        return self._result
+
+    def cancel(self) -> None:
+        """Stop the computation and end the stream; from any thread, any number of times."""
+        self._end(cancelled=True)
+
+    def close(self) -> None:
+        """The same as `cancel`."""
+        self.cancel()
+
+    async def aclose(self) -> None:
+        """`cancel`, for `contextlib.aclosing`."""
+        self.cancel()
+
+    def wait(self) -> Completion:
+        """Read to the end and give the result."""
+        for _ in self:
+            pass
+        return self.result
+
+    async def await_result(self) -> Completion:
+        """`wait` for asyncio."""
+        async for _ in self:
+            pass
+        return self.result
+
+    def __iter__(self) -> Iterator[str]:
+        try:
+            while (piece := self._next()) is not None:
+                yield piece
+        finally:
+            self.cancel()
+
+    def __aiter__(self) -> AsyncIterator[str]:
+        return _AsyncPieces(self)
+
+    def __enter__(self) -> TokenStream:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.cancel()
+
+    async def __aenter__(self) -> TokenStream:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.cancel()
+
+    def _next(self) -> str | None:
+        while True:
+            piece, more = self._advance()
+            if not more:
+                return piece
+            self._take(None)
+
+    async def _anext(self) -> str | None:
+        if self._waiter is None:
+            self._waiter = self._dispatcher.watch(self._request)
+        while True:
+            piece, more = self._advance()
+            if not more:
+                return piece
+            self._waiter.ready.clear()
+            if not self._take(0):
+                await self._waiter.ready.wait()
+
+    def _advance(self) -> tuple[str | None, bool]:
+        """The next piece, or whether the engine's next output is needed, or neither at the end."""
+        generation = self._generation
+        with self._lock:
+            if self._ended:
+                return None, False
+            piece = generation.next_piece()
+        if piece is not None:
+            return piece, False
+        if generation.finished is not None:
+            self._end(cancelled=False)
+            return None, False
+        if generation.stopped:
+            # The engine's last word, with the usage, comes when the pass in progress ends.
+            self._request.cancel()
+        return None, True
+
+    def _take(self, timeout: float | None) -> bool:
+        """Fetch what the engine has put out, if anything."""
+        try:
+            outputs = self._request.take(timeout)
+        except FarthingError:
+            self._close()
+            raise
+        self._generation.push(outputs)
+        return bool(outputs)
+
+    def _end(self, *, cancelled: bool) -> None:
+        if self._close():
+            self._result = self._generation.completion(cancelled=cancelled)
+            if self._on_end is not None:
+                self._on_end(self._result)
+
+    def _close(self) -> bool:
+        """Stop everything; False if that has been done."""
+        with self._lock:
+            if self._ended:
+                return False
+            self._ended = True
+        self._request.cancel()
+        if self._waiter is not None:
+            self._dispatcher.forget(self._waiter)
+            self._waiter.wake()
+        return True
+
+
+class _AsyncPieces:
+    """One `async for` over a stream.
+
+    `async for` closes nothing when it is left, but it lets go of this object at once.
+    """
+
+    def __init__(self, stream: TokenStream) -> None:
+        self._stream = stream
+
+    def __aiter__(self) -> AsyncIterator[str]:
+        return self
+
+    async def __anext__(self) -> str:
+        try:
+            piece = await self._stream._anext()
+        except BaseException:
+            self._stream.cancel()
+            raise
+        if piece is None:
+            raise StopAsyncIteration
+        return piece
+
+    def __del__(self) -> None:
+        self._stream.cancel()

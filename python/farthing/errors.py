@@ -1,0 +1,32 @@
+"""The exceptions of the package: everything it raises on purpose is a `FarthingError`.
+
+The compiled module imports them from here, so there is one tree.
+"""
+
+
+class FarthingError(Exception):
+    """Base of all errors of this package."""
+
+
+class ModelFileError(FarthingError):
+    """A model file is missing, damaged or contradicts itself; names the file and the place."""
+
+
+class UnsupportedModelError(FarthingError):
+    """A sound file holding something that is not implemented; names it."""
+
+
+class RequestError(FarthingError, ValueError):
+    """A request asks for something impossible; names the argument and its value."""
+
+
+class ContextLengthError(RequestError):
+    """A prompt is longer than the context; names both lengths in tokens."""
+
+
+class OutOfMemoryError(FarthingError, MemoryError):
+    """What was asked for does not fit in memory; names both sizes."""
+
+
+class SessionError(FarthingError):
+    """A stored conversation cannot be read or written; names its file."""

@@ -1,0 +1,157 @@
+//! `Engine`: a loaded model and the thread that runs it.
+
+use std::time::Instant;
+
+use farthing_engine::{Config, Engine};
+use farthing_models::{Model, Options};
+use numpy::{PyArray1, PyArray2, PyArrayMethods};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::error::{FarthingError, detached};
+use crate::gguf::PyGguf;
+use crate::params;
+use crate::process::Owned;
+use crate::request::PyRequest;
+use crate::wait::{self, wait};
+
+/// A loaded model with its KV cache and the thread that runs it.
+#[pyclass(frozen, name = "Engine", module = "farthing._native")]
+pub struct PyEngine {
+    engine: Owned<Engine>,
+    info: Py<PyDict>,
+}
+
+#[pymethods]
+impl PyEngine {
+    /// Loads the model of `gguf`. Raises `ModelFileError`, `UnsupportedModelError`,
+    /// `OutOfMemoryError`, or `RequestError` for an argument out of its range.
+    #[new]
+    #[pyo3(signature = (
+        gguf, *, n_ctx=None, n_threads=None, kv_type="f16", max_sequences=8, n_batch=512
+    ))]
+    fn new(
+        py: Python<'_>,
+        gguf: &PyGguf,
+        n_ctx: Option<i64>,
+        n_threads: Option<i64>,
+        kv_type: &str,
+        max_sequences: i64,
+        n_batch: i64,
+    ) -> PyResult<PyEngine> {
+        let options = Options {
+            n_ctx: n_ctx.map(|n| params::count("n_ctx", n)).transpose()?,
+            n_threads: n_threads
+                .map(|n| params::count("n_threads", n))
+                .transpose()?,
+            n_sequences: params::count("max_sequences", max_sequences)?,
+            kv_type: params::kv_type(kv_type)?,
+        };
+        let n_batch = params::count("n_batch", n_batch)?;
+        let model = detached(py, || Model::load(gguf.file(), &options))?;
+        let config = Config {
+            n_ctx: model.n_ctx(),
+            max_sequences: options.n_sequences,
+            n_batch,
+        };
+        let info = describe(py, &model, &options, &config)?;
+        let engine = detached(py, || Engine::start(Box::new(model), config))?;
+        Ok(PyEngine {
+            engine: Owned::new(engine),
+            info: info.unbind(),
+        })
+    }
+
+    /// What was loaded and the settings in use.
+    #[getter]
+    fn info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.info.bind(py).copy()
+    }
+
+    /// What the engine was doing after its last step: requests `running` and `waiting`, and pages of
+    /// the KV cache in all (`n_pages`), in use and kept for reuse.
+    #[getter]
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let engine = self.engine.get()?;
+        let now = detached(py, || Ok::<_, PyErr>(engine.status()))?;
+        let status = PyDict::new(py);
+        status.set_item("running", now.running)?;
+        status.set_item("waiting", now.waiting)?;
+        status.set_item("n_pages", now.n_pages)?;
+        status.set_item("used_pages", now.used_pages)?;
+        status.set_item("kept_pages", now.kept_pages)?;
+        Ok(status)
+    }
+
+    /// Submits a generation; `params` are the fields of a request and of its sampling.
+    #[pyo3(signature = (tokens, params, *, notify=false))]
+    fn submit(
+        &self,
+        tokens: &Bound<'_, PyAny>,
+        params: &Bound<'_, PyDict>,
+        notify: bool,
+    ) -> PyResult<PyRequest> {
+        let engine = self.engine.get()?;
+        let mut request = params::request(tokens, params)?;
+        request.notify = notify;
+        PyRequest::submit(tokens.py(), engine, request)
+    }
+
+    /// The logits after each token, `[n_tokens, n_vocab]`. Ctrl-C cancels it.
+    fn evaluate<'py>(&self, tokens: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyArray2<f32>>> {
+        let py = tokens.py();
+        let engine = self.engine.get()?;
+        let ids = params::token_ids("tokens", tokens)?;
+        let n_tokens = ids.len();
+        let evaluation = detached(py, || engine.evaluate(ids))?;
+        let logits = match wait(py, None, |slice| evaluation.wait(slice))? {
+            Some(result) => detached(py, || result)?,
+            None => return Err(FarthingError::new_err("the engine gave no logits")),
+        };
+        let n_vocab = logits.len() / n_tokens.max(1);
+        PyArray1::from_vec(py, logits).reshape([n_tokens, n_vocab])
+    }
+
+    /// The requests with `notify` that have something to take, empty after `timeout` seconds; `None`
+    /// when the engine is closed. For a thread of its own: signals do not end it.
+    fn wait_ready(&self, py: Python<'_>, timeout: f64) -> PyResult<Option<Vec<u64>>> {
+        let engine = self.engine.get()?;
+        let timeout = wait::timeout(timeout)?;
+        detached(py, || {
+            let start = Instant::now();
+            let ids = engine.wait_ready(timeout);
+            let closed = ids.is_empty() && start.elapsed() < timeout;
+            Ok::<_, PyErr>((!closed).then_some(ids))
+        })
+    }
+
+    /// Ends all requests as cancelled and frees the memory. Does nothing in a forked child.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        if !self.engine.is_here() {
+            return Ok(());
+        }
+        let engine = self.engine.get()?;
+        detached(py, || {
+            engine.close();
+            Ok::<_, PyErr>(())
+        })
+    }
+}
+
+fn describe<'py>(
+    py: Python<'py>,
+    model: &Model,
+    options: &Options,
+    config: &Config,
+) -> PyResult<Bound<'py, PyDict>> {
+    let info = PyDict::new(py);
+    info.set_item("n_vocab", model.n_vocab())?;
+    info.set_item("n_ctx", config.n_ctx)?;
+    info.set_item("n_ctx_train", model.n_ctx_train())?;
+    info.set_item("n_threads", model.n_threads())?;
+    info.set_item("n_batch", config.n_batch)?;
+    info.set_item("max_sequences", config.max_sequences)?;
+    info.set_item("kv_type", options.kv_type.name())?;
+    info.set_item("kv_bytes", model.n_pages() as u64 * model.page_bytes())?;
+    Ok(info)
+}

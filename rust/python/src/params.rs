@@ -1,0 +1,122 @@
+//! The parameters of a request, by name.
+
+use farthing_engine::Request;
+use farthing_models::KvType;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::error::RequestError;
+
+/// A request from its tokens and the fields of `Request` and `Sampling` by name, all optional. Raises
+/// `RequestError` for a name or a kind of value that does not exist; ranges are the engine's to check.
+pub fn request(tokens: &Bound<'_, PyAny>, params: &Bound<'_, PyDict>) -> PyResult<Request> {
+    let mut request = Request {
+        tokens: token_ids("tokens", tokens)?,
+        ..Request::default()
+    };
+    for (key, value) in params {
+        let key: String = key.extract()?;
+        set(&mut request, &key, &value)?;
+    }
+    Ok(request)
+}
+
+fn set(request: &mut Request, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    let sampling = &mut request.sampling;
+    match name {
+        "max_tokens" => request.max_tokens = unless_minus_one(name, value)?,
+        "stop_tokens" => request.stop_tokens = token_ids(name, value)?,
+        "logprobs" => request.logprobs = Some(get(name, value, COUNT)?),
+        "temperature" => sampling.temperature = get(name, value, NUMBER)?,
+        "top_k" => sampling.top_k = get(name, value, INTEGER)?,
+        "top_p" => sampling.top_p = get(name, value, NUMBER)?,
+        "min_p" => sampling.min_p = get(name, value, NUMBER)?,
+        "typical_p" => sampling.typical_p = get(name, value, NUMBER)?,
+        "min_keep" => sampling.min_keep = get(name, value, COUNT)?,
+        "repeat_last_n" => sampling.repeat_last_n = get(name, value, INTEGER)?,
+        "repeat_penalty" => sampling.repeat_penalty = get(name, value, NUMBER)?,
+        "presence_penalty" => sampling.presence_penalty = get(name, value, NUMBER)?,
+        "frequency_penalty" => sampling.frequency_penalty = get(name, value, NUMBER)?,
+        "seed" => sampling.seed = unless_minus_one(name, value)?,
+        "logit_bias" => sampling.logit_bias = biases(name, value)?,
+        "ignore_eos" => sampling.ignore_eos = get(name, value, "true or false")?,
+        _ => return Err(RequestError::new_err(format!("{name} is not a parameter"))),
+    }
+    Ok(())
+}
+
+const NUMBER: &str = "a number";
+const INTEGER: &str = "an integer of 32 bits";
+const COUNT: &str = "an integer of 0 or more";
+
+/// A value; `wanted` says what it must be.
+fn get<'py, T>(name: &str, value: &Bound<'py, PyAny>, wanted: &str) -> PyResult<T>
+where
+    T: for<'a> FromPyObject<'a, 'py>,
+{
+    value.extract().map_err(|_| wrong(name, value, wanted))
+}
+
+fn wrong(name: &str, value: &Bound<'_, PyAny>, wanted: &str) -> PyErr {
+    let shown = value
+        .repr()
+        .map_or_else(|_| "unprintable".to_owned(), |text| text.to_string());
+    RequestError::new_err(format!("{name} is {shown}, but must be {wanted}"))
+}
+
+/// An integer of 0 or more; -1 stands for none, as in llama.cpp.
+fn unless_minus_one<'py, T>(name: &str, value: &Bound<'py, PyAny>) -> PyResult<Option<T>>
+where
+    T: for<'a> FromPyObject<'a, 'py>,
+{
+    match value.extract::<i64>() {
+        Ok(-1) => Ok(None),
+        _ => get(name, value, "an integer of 0 or more, or -1").map(Some),
+    }
+}
+
+/// Token ids. Raises `RequestError` naming the first item that is none.
+pub fn token_ids(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<u32>> {
+    if let Ok(ids) = value.extract() {
+        return Ok(ids);
+    }
+    let items = value
+        .try_iter()
+        .map_err(|_| wrong(name, value, "a list of token ids"))?;
+    items
+        .enumerate()
+        .map(|(index, item)| get(&format!("{name}[{index}]"), &item?, "a token id"))
+        .collect()
+}
+
+fn biases(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<(u32, f32)>> {
+    let wanted = "a dict from token ids to numbers";
+    let dict = value
+        .cast::<PyDict>()
+        .map_err(|_| wrong(name, value, wanted))?;
+    dict.iter()
+        .map(|(id, bias)| {
+            let bias = get(&format!("{name}[{id}]"), &bias, NUMBER)?;
+            Ok((get(&format!("a key of {name}"), &id, "a token id")?, bias))
+        })
+        .collect()
+}
+
+/// A number of things, at least 1.
+pub fn count(name: &str, value: i64) -> PyResult<usize> {
+    usize::try_from(value)
+        .ok()
+        .filter(|&value| value > 0)
+        .ok_or_else(|| RequestError::new_err(format!("{name} is {value}, but must be 1 or more")))
+}
+
+/// A type of the KV cache by its name.
+pub fn kv_type(name: &str) -> PyResult<KvType> {
+    KvType::ALL
+        .into_iter()
+        .find(|kind| kind.name() == name)
+        .ok_or_else(|| {
+            let known = KvType::ALL.map(KvType::name).join(", ");
+            RequestError::new_err(format!("kv_type is {name:?}, but must be one of {known}"))
+        })
+}

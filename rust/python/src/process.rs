@@ -1,0 +1,52 @@
+//! Values that belong to the process that made them.
+
+use std::mem;
+use std::process;
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+
+use crate::error::FarthingError;
+
+/// A value with threads behind it, which a forked child does not have: using it there is an error,
+/// and dropping it there does nothing, as it would wait for them for ever.
+pub struct Owned<T> {
+    value: Arc<T>,
+    pid: u32,
+}
+
+impl<T> Owned<T> {
+    /// Owned by this process.
+    pub fn new(value: T) -> Owned<T> {
+        Owned {
+            value: Arc::new(value),
+            pid: process::id(),
+        }
+    }
+
+    /// Whether this process is the owner.
+    pub fn is_here(&self) -> bool {
+        process::id() == self.pid
+    }
+
+    /// The value. Raises `FarthingError` in another process than the owner.
+    pub fn get(&self) -> PyResult<&T> {
+        if self.is_here() {
+            return Ok(&self.value);
+        }
+        Err(FarthingError::new_err(format!(
+            "the model was loaded by process {}, and this is process {}, forked from it; load the \
+             model in each process, or start processes by \"spawn\"",
+            self.pid,
+            process::id()
+        )))
+    }
+}
+
+impl<T> Drop for Owned<T> {
+    fn drop(&mut self) {
+        if !self.is_here() {
+            mem::forget(Arc::clone(&self.value));
+        }
+    }
+}
