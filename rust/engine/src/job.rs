@@ -35,7 +35,7 @@ impl Job {
     /// A pass with a run of it begins.
     pub fn start(&mut self, sequence: &Sequence) {
         if let Job::Generate(generation) = self {
-            generation.start(sequence.cached.unwrap_or(0));
+            generation.start(sequence.cached);
         }
     }
 

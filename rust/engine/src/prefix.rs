@@ -220,6 +220,15 @@ mod tests {
     }
 
     #[test]
+    fn pages_without_computed_tokens_are_freed() {
+        let (mut prefixes, mut pager) = (Prefixes::default(), Pager::new(3, 4));
+        let pages = (0..3).filter_map(|_| pager.allocate()).collect();
+        prefixes.keep(&[1, 2, 3, 4, 5], pages, &mut pager);
+        assert_eq!((pager.n_held(), pager.n_kept()), (0, 2));
+        assert!(pager.allocate().is_some());
+    }
+
+    #[test]
     fn a_longer_prefix_replaces_a_shorter_one() {
         let (mut prefixes, mut pager) = (Prefixes::default(), Pager::new(8, 4));
         keep(&mut prefixes, &mut pager, &[1, 2, 3, 4, 5]);

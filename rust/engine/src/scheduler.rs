@@ -168,7 +168,7 @@ impl Scheduler {
             };
             sequence.pages = self.prefixes.take(found, &mut self.pager);
             sequence.computed = found.positions;
-            sequence.cached.get_or_insert(found.positions);
+            sequence.cached = found.positions;
             self.running.push(sequence);
         }
     }
@@ -241,5 +241,165 @@ impl Scheduler {
                 self.pager.release(page);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scheduler(n_pages: usize, max_sequences: usize) -> Scheduler {
+        let limits = Limits {
+            n_ctx: n_pages * 4,
+            max_sequences,
+            max_rows: 6,
+        };
+        Scheduler::new(limits, n_pages, 4)
+    }
+
+    /// Prompts of these lengths, all different.
+    fn add(scheduler: &mut Scheduler, lengths: &[usize]) {
+        for (id, &n) in lengths.iter().enumerate() {
+            let tokens = (0..n).map(|i| (100 * id + i) as u32).collect();
+            scheduler.add(Sequence::new(id as u64, tokens, Wants::Last));
+        }
+    }
+
+    /// A pass that gives token 7 to each sequence that is complete.
+    fn pass(scheduler: &mut Scheduler, budget: usize) -> Vec<(u64, usize)> {
+        let step = scheduler.plan(budget);
+        let outcome = |run: &Run| match run.wants {
+            Wants::Nothing => Outcome::Continue,
+            _ => Outcome::Append(7),
+        };
+        let outcomes: Vec<Outcome> = step.runs.iter().map(outcome).collect();
+        scheduler.absorb(&step, &outcomes);
+        let lengths = step.runs.iter().map(|run| run.tokens.len());
+        step.ids.iter().copied().zip(lengths).collect()
+    }
+
+    #[test]
+    fn the_budget_is_shared_evenly_and_spent() {
+        let mut scheduler = scheduler(100, 4);
+        add(&mut scheduler, &[1, 40, 5, 40]);
+        assert_eq!(pass(&mut scheduler, 20), [(0, 1), (1, 7), (2, 5), (3, 7)]);
+        // The complete ones need a token each.
+        assert_eq!(pass(&mut scheduler, 20), [(0, 1), (1, 9), (2, 1), (3, 9)]);
+    }
+
+    #[test]
+    fn a_run_wants_logits_only_at_the_end() {
+        let mut scheduler = scheduler(100, 1);
+        add(&mut scheduler, &[10]);
+        let step = scheduler.plan(6);
+        assert_eq!(
+            (step.runs[0].start, step.runs[0].wants),
+            (0, Wants::Nothing)
+        );
+        scheduler.absorb(&step, &[Outcome::Continue]);
+        let step = scheduler.plan(6);
+        assert_eq!((step.runs[0].start, step.runs[0].wants), (6, Wants::Last));
+        let again = scheduler.plan(6);
+        assert_eq!(
+            again.runs[0].tokens, step.runs[0].tokens,
+            "a pass that failed is planned again"
+        );
+        assert_eq!(again.runs[0].pages, step.runs[0].pages);
+    }
+
+    #[test]
+    fn the_queue_waits_for_its_head() {
+        let mut scheduler = scheduler(10, 4);
+        // With their next tokens: 6 pages, 6 pages, 1 page.
+        add(&mut scheduler, &[20, 20, 1]);
+        assert_eq!(pass(&mut scheduler, 100), [(0, 20)]);
+        assert_eq!(scheduler.n_waiting(), 2, "the small one does not overtake");
+        scheduler.remove(0, false);
+        assert_eq!(pass(&mut scheduler, 100), [(1, 20), (2, 1)]);
+    }
+
+    #[test]
+    fn pages_promised_to_a_prompt_are_not_given_twice() {
+        let mut scheduler = scheduler(10, 4);
+        add(&mut scheduler, &[20, 20]);
+        // Only the first four tokens have a page, the others will need theirs.
+        assert_eq!(pass(&mut scheduler, 4), [(0, 4)]);
+        assert_eq!(pass(&mut scheduler, 4), [(0, 4)]);
+    }
+
+    #[test]
+    fn shared_pages_count_once() {
+        let mut scheduler = scheduler(12, 4);
+        let prompt = |id: u32| [vec![1; 32], vec![100 + id; 3]].concat();
+        for id in 0..4 {
+            scheduler.add(Sequence::new(id, prompt(id as u32), Wants::Last));
+            if id == 0 {
+                pass(&mut scheduler, 100);
+                scheduler.remove(0, true);
+            }
+        }
+        // Eight pages in common and one each.
+        assert_eq!(pass(&mut scheduler, 100), [(1, 3), (2, 3), (3, 3)]);
+        assert_eq!(
+            (scheduler.pager().n_held(), scheduler.pager().n_kept()),
+            (11, 1)
+        );
+    }
+
+    #[test]
+    fn the_youngest_gives_way_and_comes_back() {
+        let mut scheduler = scheduler(5, 2);
+        add(&mut scheduler, &[7, 7]);
+        assert_eq!(pass(&mut scheduler, 50), [(0, 7), (1, 7)]);
+        assert_eq!(pass(&mut scheduler, 50), [(0, 1), (1, 1)]);
+        // Both need a third page.
+        assert_eq!(pass(&mut scheduler, 50), [(0, 1)]);
+        assert_eq!((scheduler.n_running(), scheduler.n_waiting()), (1, 1));
+        scheduler.remove(0, false);
+        // What was not taken from it meanwhile is there still.
+        assert_eq!(pass(&mut scheduler, 50), [(1, 1)]);
+        assert_eq!(scheduler.running(1).map(|s| s.tokens.len()), Some(10));
+    }
+
+    #[test]
+    fn evaluations_share_the_rows() {
+        let mut scheduler = scheduler(100, 4);
+        for id in 0..2 {
+            scheduler.add(Sequence::new(id, vec![1; 10], Wants::All));
+        }
+        let step = scheduler.plan(50);
+        let rows: Vec<usize> = step.runs.iter().map(Run::n_rows).collect();
+        assert_eq!(rows, [3, 3]);
+    }
+
+    #[test]
+    fn evaluations_neither_take_nor_leave_prefixes() {
+        let mut scheduler = scheduler(10, 1);
+        let sequences = [
+            (1, Wants::Last),
+            (1, Wants::All),
+            (2, Wants::All),
+            (2, Wants::Last),
+        ];
+        for (id, (token, wants)) in (0..).zip(sequences) {
+            scheduler.add(Sequence::new(id, vec![token; 6], wants));
+            let step = scheduler.plan(6);
+            assert_eq!(step.runs[0].start, 0, "sequence {id}");
+            scheduler.absorb(&step, &[Outcome::Done]);
+        }
+        let pager = scheduler.pager();
+        assert_eq!((pager.n_held(), pager.n_kept()), (0, 4));
+    }
+
+    #[test]
+    fn failed_sequences_leave_nothing() {
+        let mut scheduler = scheduler(10, 1);
+        add(&mut scheduler, &[6]);
+        let step = scheduler.plan(50);
+        scheduler.absorb(&step, &[Outcome::Failed]);
+        assert_eq!(
+            (scheduler.pager().n_held(), scheduler.pager().n_kept()),
+            (0, 0)
+        );
     }
 }

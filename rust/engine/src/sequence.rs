@@ -14,8 +14,8 @@ pub(crate) struct Sequence {
     pub pages: Vec<Page>,
     /// `Last` for a text to continue, `All` for one to evaluate.
     pub wants: Wants,
-    /// How many tokens were taken from earlier sequences; none before the first admission.
-    pub cached: Option<usize>,
+    /// How many tokens were in the cache when it was last admitted.
+    pub cached: usize,
 }
 
 impl Sequence {
@@ -26,7 +26,7 @@ impl Sequence {
             computed: 0,
             pages: Vec::new(),
             wants,
-            cached: None,
+            cached: 0,
         }
     }
 

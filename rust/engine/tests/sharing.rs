@@ -122,6 +122,20 @@ fn a_sampled_request_survives_preemption() {
 }
 
 #[test]
+fn a_preempted_evaluation_gives_every_row_once() {
+    let fake = Fake::new(14, 4).slow(Duration::from_micros(50));
+    let engine = fake.start(2, 2);
+    let talker = submit(&engine, greedy(prompt(1, 4), 45));
+    let text = prompt(2, 40);
+    let evaluation = engine.evaluate(text.clone()).expect("valid");
+    assert_eq!(collect(&talker).tokens, continuation(&prompt(1, 4), 45));
+    let expected: Vec<f32> = (1..=40).flat_map(|n| logits_after(&text[..n])).collect();
+    assert!(evaluation.wait(10 * SECOND) == Some(Ok(expected)));
+    let computed: usize = fake.run_lengths().iter().flatten().sum();
+    assert!(computed > 48 + 40, "it was not preempted");
+}
+
+#[test]
 fn a_conversation_computes_only_what_is_new() {
     let fake = Fake::new(64, 4);
     let engine = fake.start(2, 64);
