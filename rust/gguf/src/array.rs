@@ -1,15 +1,19 @@
 //! Arrays, kept as they are in the file.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::bytes::{Bytes, Str};
 use crate::value::{Scalar, Value, ValueType};
 
+/// The places of one string in this many are noted; the others are found by walking on from there.
+pub(crate) const NOTED: usize = 16;
+
 /// An array of values of one type.
 ///
-/// The elements stay encoded, usually in the mapped file; an array of strings adds one list of
-/// their positions. Cloning copies nothing.
+/// The elements stay encoded, usually in the mapped file; an array of strings adds a short list of
+/// places in it. Cloning copies nothing.
 #[derive(Clone)]
 pub struct Array {
     element_type: ValueType,
@@ -24,7 +28,7 @@ pub struct Array {
 enum Places {
     /// All of one size.
     Fixed,
-    /// Where the text of each string begins; its length is in the 8 bytes before.
+    /// Where every string whose index is a multiple of `NOTED` begins, with its length.
     Strings(Arc<[usize]>),
     Arrays(Arc<[Array]>),
 }
@@ -40,14 +44,13 @@ impl Array {
         }
     }
 
-    /// Strings. `starts` are positions in `encoded` of texts that lie within it, each after its
-    /// length.
-    pub(crate) fn strings_at(starts: Vec<usize>, encoded: Bytes) -> Array {
+    /// Strings. `noted` are the places of every `NOTED`th in `encoded`, which holds exactly `len`.
+    pub(crate) fn strings_at(len: usize, noted: Vec<usize>, encoded: Bytes) -> Array {
         Array {
             element_type: ValueType::String,
-            len: starts.len(),
+            len,
             encoded,
-            places: Places::Strings(starts.into()),
+            places: Places::Strings(noted.into()),
         }
     }
 
@@ -64,14 +67,18 @@ impl Array {
     /// An array of strings, or of any bytes.
     pub fn strings<S: AsRef<[u8]>>(items: impl IntoIterator<Item = S>) -> Array {
         let mut encoded = Vec::new();
-        let mut starts = Vec::new();
+        let mut noted = Vec::new();
+        let mut len = 0;
         for item in items {
             let item = item.as_ref();
+            if len % NOTED == 0 {
+                noted.push(encoded.len());
+            }
             encoded.extend_from_slice(&(item.len() as u64).to_le_bytes());
-            starts.push(encoded.len());
             encoded.extend_from_slice(item);
+            len += 1;
         }
-        Array::strings_at(starts, encoded.into())
+        Array::strings_at(len, noted, encoded.into())
     }
 
     /// An array of arrays.
@@ -109,10 +116,9 @@ impl Array {
                 let start = index * size;
                 Value::decode(self.element_type, self.encoded.get(start..start + size)?)
             }
-            Places::Strings(_) => {
-                let start = self.start_of(index)?;
-                let end = start + self.bytes_at(index)?.len();
-                Some(Value::String(Str::new(self.encoded.slice(start..end)?)))
+            Places::Strings(noted) => {
+                let text = self.text_at(noted, index)?;
+                Some(Value::String(Str::new(self.encoded.slice(text)?)))
             }
             Places::Arrays(arrays) => arrays.get(index).cloned().map(Value::Array),
         }
@@ -123,33 +129,37 @@ impl Array {
         (0..self.len).map_while(|index| self.get(index))
     }
 
-    fn start_of(&self, index: usize) -> Option<usize> {
-        match &self.places {
-            Places::Strings(starts) => starts.get(index).copied(),
-            _ => None,
-        }
-    }
-
     /// The bytes of the string at `index`, without a copy; `None` past the end or if the elements
     /// are not strings.
     pub fn bytes_at(&self, index: usize) -> Option<&[u8]> {
-        let start = self.start_of(index)?;
-        let (length, text) = (
-            self.encoded.get(start - 8..start)?,
-            self.encoded.get(start..)?,
-        );
-        let length = u64::from_le_bytes(length.try_into().ok()?);
-        text.get(..usize::try_from(length).ok()?)
+        match &self.places {
+            Places::Strings(noted) if index < self.len => {
+                self.encoded.get(self.text_at(noted, index)?)
+            }
+            _ => None,
+        }
     }
 
     /// The bytes of every string in order, without copies; `None` if the elements are not strings.
     pub fn bytes(&self) -> Option<impl ExactSizeIterator<Item = &[u8]> + '_> {
-        match self.places {
-            Places::Strings(_) => {
-                Some((0..self.len).map(|index| self.bytes_at(index).unwrap_or_default()))
-            }
-            _ => None,
+        let encoded: &[u8] = &self.encoded;
+        let mut place = 0;
+        matches!(self.places, Places::Strings(_)).then(|| {
+            (0..self.len).map(move |_| {
+                let text = text_after(encoded, place).unwrap_or_default();
+                place = text.end;
+                encoded.get(text).unwrap_or_default()
+            })
+        })
+    }
+
+    /// Where the text of a string lies; `index` is less than the length.
+    fn text_at(&self, noted: &[usize], index: usize) -> Option<Range<usize>> {
+        let mut text = text_after(&self.encoded, *noted.get(index / NOTED)?)?;
+        for _ in 0..index % NOTED {
+            text = text_after(&self.encoded, text.end)?;
         }
+        Some(text)
     }
 
     /// Appends the element type, the length and the elements.
@@ -158,6 +168,13 @@ impl Array {
         out.extend_from_slice(&(self.len as u64).to_le_bytes());
         out.extend_from_slice(&self.encoded);
     }
+}
+
+/// Where the text lies whose length is at `place`.
+fn text_after(encoded: &[u8], place: usize) -> Option<Range<usize>> {
+    let start = place.checked_add(8)?;
+    let length = u64::from_le_bytes(encoded.get(place..start)?.try_into().ok()?);
+    Some(start..start.checked_add(usize::try_from(length).ok()?)?)
 }
 
 impl<T: Scalar> FromIterator<T> for Array {

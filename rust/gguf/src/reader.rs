@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::array::Array;
+use crate::array::{Array, NOTED};
 use crate::bytes::{Bytes, Str};
 use crate::error::{Checked, Problem};
 use crate::value::{Value, ValueType};
@@ -171,12 +171,14 @@ impl<'a> Reader<'a> {
         let start = self.position;
         match ty {
             ValueType::String => {
-                let mut starts = Vec::with_capacity(count);
-                for _ in 0..count {
-                    let length = self.string()?.len();
-                    starts.push(self.position - length - start);
+                let mut noted = Vec::new();
+                for index in 0..count {
+                    if index % NOTED == 0 {
+                        noted.push(self.position - start);
+                    }
+                    self.string()?;
                 }
-                Ok(Array::strings_at(starts, self.since(start)))
+                Ok(Array::strings_at(count, noted, self.since(start)))
             }
             ValueType::Array => {
                 // Not reserved: each of the nested levels may claim the rest of the file anew.

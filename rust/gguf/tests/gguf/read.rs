@@ -71,6 +71,38 @@ fn arrays_give_their_elements() {
 }
 
 #[test]
+fn strings_are_found_at_any_index() {
+    let texts: Vec<String> = (0..100).map(|index| "x".repeat(index * 7 % 5)).collect();
+    let written = Array::strings(&texts);
+    let raw = Raw::default().entry(
+        "texts",
+        9,
+        &[
+            8u32.to_le_bytes().to_vec(),
+            100u64.to_le_bytes().to_vec(),
+            texts.iter().flat_map(string).collect(),
+        ]
+        .concat(),
+    );
+    let gguf = raw.open().unwrap();
+    let read = gguf.metadata().array("texts").unwrap();
+    assert_eq!(*read, written);
+    for array in [read, &written] {
+        assert!(
+            array
+                .bytes()
+                .unwrap()
+                .eq(texts.iter().map(String::as_bytes))
+        );
+        for (index, text) in texts.iter().enumerate() {
+            assert_eq!(array.bytes_at(index), Some(text.as_bytes()));
+            assert_eq!(array.get(index), Some(text.as_str().into()));
+        }
+        assert_eq!(array.bytes_at(100), None);
+    }
+}
+
+#[test]
 fn getters_convert_numbers_in_range() {
     let gguf = Gguf::from_bytes(sample()).unwrap();
     let metadata = gguf.metadata();
