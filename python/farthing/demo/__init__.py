@@ -1,4 +1,4 @@
-"""The model inside the package: `farthing.Model("demo")`, under 2 MB, for a first try and for tests.
+"""The model inside the package: `farthing.Model("demo")`, under 2 MB, for a first try and tests.
 
 MODEL.md says what it was trained on, how well it does, and how to train it again.
 """

@@ -1,0 +1,1 @@
+"""How the demo model was made; see ../MODEL.md. Not part of the wheel."""
