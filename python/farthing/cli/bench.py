@@ -1,0 +1,95 @@
+"""`farthing bench`: tokens a second, in the rows of llama-bench."""
+
+from __future__ import annotations
+
+import json
+from enum import Enum
+from typing import Annotated, Any
+
+import typer
+
+from farthing.cli import flags
+
+
+class Format(str, Enum):
+    """How to print the rows."""
+
+    md = "md"
+    json = "json"
+
+
+def command(
+    name: flags.ModelName,
+    n_prompt: Annotated[
+        str, typer.Option("-p", "--n-prompt", help="Lengths of prompts to compute; 0: none.")
+    ] = "512",
+    n_gen: Annotated[
+        str, typer.Option("-n", "--n-gen", help="Numbers of tokens to generate; 0: none.")
+    ] = "128",
+    n_depth: Annotated[
+        str, typer.Option("-d", "--n-depth", help="Tokens in the context before.")
+    ] = "0",
+    n_parallel: Annotated[
+        str, typer.Option("-b", "--n-parallel", help="Sequences at a time.")
+    ] = "1",
+    threads: Annotated[
+        str | None, typer.Option("-t", "--threads", help="Numbers of threads.")
+    ] = None,
+    repetitions: Annotated[int, typer.Option("-r", "--repetitions", min=1)] = 5,
+    kv_type: flags.KvType = "f16",
+    output: Annotated[Format, typer.Option("-o", "--output")] = Format.md,
+) -> None:
+    """Measure tokens a second; lists with commas give a row for each combination.
+
+    Prompts and generation are measured apart, as by llama-bench: random tokens, so that nothing
+    comes from the cache but the context before; a parallel row counts all its sequences together.
+    """
+    from farthing.api.locate import locate
+    from farthing.cli.measure import Bench, Case
+
+    path = locate(name)
+    lengths = [(p, 0) for p in flags.numbers(n_prompt)] + [(0, n) for n in flags.numbers(n_gen)]
+    cases = [
+        Case(prompt, generated, depth, parallel)
+        for depth in flags.numbers(n_depth)
+        for parallel in flags.numbers(n_parallel)
+        for prompt, generated in lengths
+        if prompt + generated > 0
+    ]
+    if not cases:
+        raise typer.BadParameter("there is nothing to measure: give -p or -n above 0")
+    rows: list[dict[str, Any]] = []
+    for n_threads in [None] if threads is None else flags.numbers(threads):
+        bench = Bench(path, cases, n_threads, kv_type)
+        rows += bench.rows(cases, repetitions)
+        bench.close()
+    if output is Format.json:
+        print(json.dumps(rows, indent=2))
+    else:
+        _print_table(rows)
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    titles = ("model", "size", "params", "threads", "parallel", "test", "t/s")
+    cells = [
+        (
+            row["model_type"],
+            f"{row['model_size'] / 2**20:.2f} MiB",
+            f"{row['model_n_params'] / 1e6:.2f} M",
+            str(row["n_threads"]),
+            str(row["n_parallel"]),
+            _test(row),
+            f"{row['avg_ts']:.2f} ± {row['stddev_ts']:.2f}",
+        )
+        for row in rows
+    ]
+    widths = [max(map(len, column)) for column in zip(titles, *cells, strict=True)]
+    for line in (titles, tuple("-" * width for width in widths), *cells):
+        padded = (cell.rjust(width) for cell, width in zip(line, widths, strict=True))
+        print(f"| {' | '.join(padded)} |")
+
+
+def _test(row: dict[str, Any]) -> str:
+    """As llama-bench calls it: pp512, tg128 @ d4096."""
+    kind = f"pp{row['n_prompt']}" if row["n_prompt"] else f"tg{row['n_gen']}"
+    return kind + (f" @ d{row['n_depth']}" if row["n_depth"] else "")

@@ -1,0 +1,94 @@
+"""`farthing run`: text from a prompt, or a chat."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from farthing.cli import INTERRUPTED, flags
+
+if TYPE_CHECKING:
+    from farthing.api.model import Model
+    from farthing.api.session import Conversation
+
+
+def command(
+    name: flags.ModelName,
+    prompt: Annotated[
+        str | None,
+        typer.Argument(help="What to say; without it, stdin if piped, else a chat begins."),
+    ] = None,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Continue the prompt as plain text: no chat template.")
+    ] = False,
+    system: Annotated[
+        str | None, typer.Option("--system", "--system-prompt", help="The system prompt.")
+    ] = None,
+    session: Annotated[
+        str | None, typer.Option("--session", help="Remember the chat under this name.")
+    ] = None,
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="Print timings to stderr.")
+    ] = False,
+    n_predict: flags.MaxTokens = None,
+    ctx_size: flags.Context = None,
+    threads: flags.Threads = None,
+    kv_type: flags.KvType = "f16",
+    temp: flags.Temperature = None,
+    top_k: flags.TopK = None,
+    top_p: flags.TopP = None,
+    min_p: flags.MinP = None,
+    typical: flags.TypicalP = None,
+    repeat_last_n: flags.RepeatLastN = None,
+    repeat_penalty: flags.RepeatPenalty = None,
+    presence_penalty: flags.PresencePenalty = None,
+    frequency_penalty: flags.FrequencyPenalty = None,
+    seed: flags.Seed = None,
+    logit_bias: flags.LogitBias = None,
+    ignore_eos: flags.IgnoreEos = False,
+    stop: flags.Stop = None,
+) -> None:
+    """Generate text, or chat when there is no prompt.
+
+    The model's chat template is used if it has one. Text goes to stdout as it comes; Ctrl-C stops.
+    """
+    from farthing.api.model import Model
+    from farthing.cli.repl import Repl
+
+    options = flags.given(
+        max_tokens=n_predict,
+        temperature=temp,
+        top_k=top_k,
+        top_p=top_p,
+        min_p=min_p,
+        typical_p=typical,
+        repeat_last_n=repeat_last_n,
+        repeat_penalty=repeat_penalty,
+        presence_penalty=presence_penalty,
+        frequency_penalty=frequency_penalty,
+        seed=seed,
+        logit_bias=flags.biases(logit_bias),
+        ignore_eos=ignore_eos,
+        stop=stop,
+    )
+    with Model(name, n_ctx=ctx_size, n_threads=threads, kv_type=kv_type) as model:
+        plain = raw or model.chat_template.source is None
+        if plain and (system is not None or session is not None):
+            why = "--raw is given" if raw else "the model has no chat template"
+            raise typer.BadParameter(f"--system and --session are for chats, but {why}")
+        chat = None if plain else _conversation(model, system, session)
+        repl = Repl(model, chat, options, verbose=verbose)
+        if prompt is None and sys.stdin.isatty():
+            repl.run()
+        elif not repl.answer(sys.stdin.read() if prompt is None else prompt):
+            sys.exit(INTERRUPTED)
+
+
+def _conversation(model: Model, system: str | None, session: str | None) -> Conversation:
+    from farthing.api.session import Conversation, Session
+
+    if session is None:
+        return Conversation(model, system_prompt=system)
+    return Session(model, session, system_prompt=system)
