@@ -5,7 +5,7 @@ To add one: a file with a `build` function like the others, and a row here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -56,16 +56,17 @@ KINDS = {
 }
 
 
-def kind_of(metadata: Any) -> Kind:
+def kind_of(metadata: Mapping[str, Any]) -> Kind:
     """The row for a file; raises `UnsupportedModelError` for a kind that has none."""
     name = metadata.get("tokenizer.ggml.model")
     if name in (None, "none", "no_vocab"):
-        raise ModelFileError("the file has no vocabulary (tokenizer.ggml.model is " + f"{name!r})")
-    if name not in KINDS:
+        raise ModelFileError(f"the file has no vocabulary: tokenizer.ggml.model is {name!r}")
+    kind = KINDS.get(name) if isinstance(name, str) else None
+    if kind is None:
         raise UnsupportedModelError(
             f"tokenizer.ggml.model is {name!r}; supported are {', '.join(sorted(KINDS))}"
         )
-    return KINDS[name]
+    return kind
 
 
 def build_parts(kind: Kind, vocabulary: Vocabulary) -> Parts:

@@ -49,13 +49,13 @@ def added_tokens(
     """The tokens for `tokenizers`; some swallow the white space beside them."""
     from tokenizers import AddedToken
 
-    swallow_right = _swallowing_right(vocabulary)
     swallow_left = _swallowing_left(vocabulary)
+    swallow_right = _is_phi3(vocabulary)
     return [
         AddedToken(
             text,
             lstrip=text in swallow_left,
-            rstrip=swallow_right is not None and text not in swallow_right,
+            rstrip=swallow_right and text not in _PHI3_KEEPING,
             normalized=False,
             special=token_id in special,
         )
@@ -64,12 +64,13 @@ def added_tokens(
     ]
 
 
-def _swallowing_right(vocabulary: Vocabulary) -> frozenset[str] | None:
-    """Phi-3's tokens swallow the white space after them, but for these; files do not say so."""
+_PHI3_KEEPING = frozenset({"<unk>", "<s>", "<|endoftext|>"})
+"""Phi-3's other tokens swallow the white space after them, which files do not say."""
+
+
+def _is_phi3(vocabulary: Vocabulary) -> bool:
     name = str(vocabulary.metadata.get("general.name", "")).lower()
-    if "phi-3" in name or "phi3" in name:
-        return frozenset({"<unk>", "<s>", "<|endoftext|>"})
-    return None
+    return "phi-3" in name or "phi3" in name
 
 
 def _swallowing_left(vocabulary: Vocabulary) -> frozenset[str]:

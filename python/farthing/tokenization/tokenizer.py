@@ -187,12 +187,14 @@ class Tokenizer:
     def _post_processor(self) -> Any:
         from tokenizers.processors import TemplateProcessing
 
-        texts = self._vocabulary.texts
-        prefix = [texts[token_id] for token_id in self._prefix]
-        suffix = [texts[token_id] for token_id in self._suffix]
+        # Named by number: a colon or a dollar sign in a token's text would mean something here.
+        names = {i: f"token{i}" for i in (*self._prefix, *self._suffix)}
         return TemplateProcessing(
-            single=[*prefix, "$A", *suffix],
-            special_tokens=[(texts[i], i) for i in {*self._prefix, *self._suffix}],
+            single=[*(names[i] for i in self._prefix), "$A", *(names[i] for i in self._suffix)],
+            special_tokens=[
+                {"id": name, "ids": [i], "tokens": [self._vocabulary.texts[i]]}
+                for i, name in names.items()
+            ],
         )
 
 

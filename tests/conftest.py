@@ -1,0 +1,28 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# Examples share a machine with builds: how long one takes says nothing.
+settings.register_profile("farthing", deadline=None)
+settings.load_profile("farthing")
+
+VARIABLE = "FARTHING_TEST_DATA"
+DEFAULT = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of test data; a test that asks for it is skipped where there is none."""
+    named = os.environ.get(VARIABLE)
+    folder = Path(named) if named else DEFAULT
+    if not folder.is_dir():
+        if named:
+            pytest.fail(f"{VARIABLE} is {named}, which is not a folder")
+        pytest.skip(f"needs the test data: set {VARIABLE} to its folder")
+    return folder
