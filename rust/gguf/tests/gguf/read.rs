@@ -51,6 +51,12 @@ fn data_outlives_the_file_and_is_aligned() {
 }
 
 #[test]
+fn everything_can_be_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<(Gguf, farthing_gguf::Tensor, farthing_gguf::Bytes, Value)>();
+}
+
+#[test]
 fn arrays_give_their_elements() {
     let gguf = Gguf::from_bytes(sample()).unwrap();
     let nested = gguf.metadata().array("nested").unwrap();
