@@ -2,7 +2,7 @@
 
 use std::simd::prelude::*;
 
-use super::bits::{high_nibbles, low_nibbles, move_bits, to_bytes};
+use super::bits::{high_nibbles, low_half, low_nibbles, move_bits, to_bytes, to_dwords};
 use super::{Block, Offset, Rows, Unpacked, half};
 use crate::isa::{B, Isa};
 
@@ -33,8 +33,10 @@ unsafe impl Block for Q5_0 {
 
     #[inline(always)]
     fn unpack<A: Isa>(isa: A, rows: Rows<Self>, out: Unpacked) {
-        out.scales[0] = isa.half(rows.word(0));
-        unpack_numbers(rows.dword(2), rows.dwords4(6), out.bytes);
+        let [first, second, ..] = rows.dwords4(0).map(to_dwords);
+        out.scales[0] = low_half(isa, first);
+        let high = first >> Simd::splat(16) | second << Simd::splat(16);
+        unpack_numbers(high, rows.dwords4(6), out.bytes);
     }
 }
 

@@ -1,6 +1,6 @@
 //! 32 weights of 5 bits, a scale and a minimum: `w = scale * q + min`.
 
-use super::bits::{high_half, low_half};
+use super::bits::{high_half, low_half, to_dwords};
 use super::q5_0::{numbers, unpack_numbers};
 use super::{Block, Offset, Rows, Unpacked, half};
 use crate::isa::Isa;
@@ -33,9 +33,9 @@ unsafe impl Block for Q5_1 {
 
     #[inline(always)]
     fn unpack<A: Isa>(isa: A, rows: Rows<Self>, out: Unpacked) {
-        let head = rows.dword(0);
+        let [head, high, ..] = rows.dwords4(0).map(to_dwords);
         out.scales[0] = low_half(isa, head);
         out.mins[0] = high_half(isa, head);
-        unpack_numbers(rows.dword(4), rows.dwords4(8), out.bytes);
+        unpack_numbers(high, rows.dwords4(8), out.bytes);
     }
 }
