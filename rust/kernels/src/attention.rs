@@ -126,14 +126,7 @@ fn run<E: Element>(
             for task in &tasks[range] {
                 let mut total = State::new(task.n * group, shape.v_dim);
                 for segment in all.segments(task) {
-                    merge(
-                        &mut total,
-                        &dispatch(Segment {
-                            all: &all,
-                            task,
-                            segment,
-                        }),
-                    );
+                    merge(&mut total, &all.segment(task, segment));
                 }
                 // SAFETY: each row and head of the output belongs to one task.
                 unsafe { all.finish(task, &total, out) };
@@ -151,11 +144,7 @@ fn run<E: Element>(
     team.for_each(parts.len(), 1, &|range| {
         for i in range {
             let (task, segment) = parts[i];
-            let state = dispatch(Segment {
-                all: &all,
-                task: &tasks[task],
-                segment,
-            });
+            let state = all.segment(&tasks[task], segment);
             // SAFETY: each slot is written by one caller; it holds no state yet.
             unsafe { slots.write(i, Some(state)) };
         }
@@ -200,6 +189,19 @@ impl<E: Element> All<'_, E> {
         oldest / (SEGMENT * PAGE)..newest / (SEGMENT * PAGE) + 1
     }
 
+    /// The state after one segment.
+    fn segment(&self, task: &Task, segment: usize) -> State {
+        // A closure would not take on the level's features, so it stays outside.
+        SCRATCH.with_borrow_mut(|scratch| {
+            dispatch(Segment {
+                all: self,
+                task,
+                segment,
+                scratch,
+            })
+        })
+    }
+
     /// Writes a task's outputs.
     ///
     /// # Safety
@@ -223,6 +225,7 @@ struct Segment<'a, E> {
     all: &'a All<'a, E>,
     task: &'a Task,
     segment: usize,
+    scratch: &'a mut Scratch,
 }
 
 thread_local! {
@@ -234,7 +237,12 @@ impl<E: Element> Kernel for Segment<'_, E> {
 
     #[inline(always)]
     fn run<A: Isa>(self, isa: A) -> State {
-        let Segment { all, task, segment } = self;
+        let Segment {
+            all,
+            task,
+            segment,
+            scratch,
+        } = self;
         let KvShape { k_dim, v_dim, .. } = all.shape;
         let span = &all.spans[task.span];
         let first = span.start + task.first;
@@ -245,26 +253,23 @@ impl<E: Element> Kernel for Segment<'_, E> {
             window: all.what.window,
         };
         let mut state = State::new(rows.n, v_dim);
-        SCRATCH.with_borrow_mut(|scratch| {
-            scratch.resize(rows.n, k_dim, v_dim);
-            for i in 0..task.n {
-                let at =
-                    ((span.row + task.first + i) * all.what.heads + task.head * all.group) * k_dim;
-                let from = &all.q[at..][..all.group * k_dim];
-                let to = &mut scratch.q[i * all.group * k_dim..][..all.group * k_dim];
-                for (to, from) in to.iter_mut().zip(from) {
-                    *to = from * all.what.scale;
-                }
+        scratch.resize(rows.n, k_dim, v_dim);
+        for i in 0..task.n {
+            let at = ((span.row + task.first + i) * all.what.heads + task.head * all.group) * k_dim;
+            let from = &all.q[at..][..all.group * k_dim];
+            let to = &mut scratch.q[i * all.group * k_dim..][..all.group * k_dim];
+            for (to, from) in to.iter_mut().zip(from) {
+                *to = from * all.what.scale;
             }
-            for page in segment * SEGMENT..(segment + 1) * SEGMENT {
-                if rows.sees(page) {
-                    let at = all.shape.offset(span.pages[page], task.head);
-                    let keys = &all.data[at..][..PAGE * k_dim];
-                    let values = &all.data[at + PAGE * k_dim..][..PAGE * v_dim];
-                    attend_page(isa, &rows, page * PAGE, (keys, values), scratch, &mut state);
-                }
+        }
+        for page in segment * SEGMENT..(segment + 1) * SEGMENT {
+            if rows.sees(page) {
+                let at = all.shape.offset(span.pages[page], task.head);
+                let keys = &all.data[at..][..PAGE * k_dim];
+                let values = &all.data[at + PAGE * k_dim..][..PAGE * v_dim];
+                attend_page(isa, &rows, page * PAGE, (keys, values), scratch, &mut state);
             }
-        });
+        }
         state
     }
 }

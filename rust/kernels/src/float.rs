@@ -76,11 +76,14 @@ unsafe fn tile<T: Float, A: Isa, const R: usize, const N: usize>(
         let w = w.add(at.row * k * T::BYTES);
         let columns = x.floats.as_ptr().add(at.column * k);
         for i in (0..whole).step_by(LANES) {
-            let w: [F; R] = std::array::from_fn(|r| T::load(isa, w.add((r * k + i) * T::BYTES)));
+            let mut row = [F::splat(0.0); R];
+            for r in 0..R {
+                row[r] = T::load(isa, w.add((r * k + i) * T::BYTES));
+            }
             for c in 0..N {
                 let x = columns.add(c * k + i).cast::<F>().read_unaligned();
                 for r in 0..R {
-                    sums[r][c] = isa.fma(w[r], x, sums[r][c]);
+                    sums[r][c] = isa.fma(row[r], x, sums[r][c]);
                 }
             }
         }

@@ -4,6 +4,7 @@
 //! takes all columns through it. Several matrices with the same input go in one region.
 
 use std::cell::RefCell;
+use std::marker::PhantomData;
 use std::ops::Range;
 
 use crate::activations::Activations;
@@ -165,7 +166,7 @@ pub struct Share<'a> {
 
 /// A share whose weights are floats.
 pub fn float_columns<T: Float>(share: Share) {
-    struct Run<'a, T>(Share<'a>, std::marker::PhantomData<T>);
+    struct Run<'a, T>(Share<'a>, PhantomData<T>);
     impl<T: Float> Kernel for Run<'_, T> {
         type Output = ();
         #[inline(always)]
@@ -178,20 +179,23 @@ pub fn float_columns<T: Float>(share: Share) {
             unsafe { float_tile::<T, A>(isa, w.data.as_ptr(), w.rows, rows, x, out) };
         }
     }
-    dispatch_at(share.level, Run::<T>(share, std::marker::PhantomData));
+    dispatch_at(share.level, Run::<T>(share, PhantomData));
 }
 
 /// A share whose weights are quantized.
 pub fn tile_columns<T: Block>(share: Share) {
-    struct Run<'a, T>(Share<'a>, std::marker::PhantomData<T>);
+    struct Run<'a, T>(Share<'a>, &'a mut Scratch, PhantomData<T>);
     impl<T: Block> Kernel for Run<'_, T> {
         type Output = ();
         #[inline(always)]
         fn run<A: Isa>(self, isa: A) {
-            SCRATCH.with_borrow_mut(|scratch| tile_rows::<T, A>(isa, self.0, scratch));
+            tile_rows::<T, A>(isa, self.0, self.1);
         }
     }
-    dispatch_at(share.level, Run::<T>(share, std::marker::PhantomData));
+    // A closure would not take on the level's features, so it stays outside.
+    SCRATCH.with_borrow_mut(|scratch| {
+        dispatch_at(share.level, Run::<T>(share, scratch, PhantomData));
+    });
 }
 
 thread_local! {

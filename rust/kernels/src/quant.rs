@@ -216,28 +216,41 @@ impl<T: Block> Rows<'_, T> {
     /// 16 bytes of each row, as four vectors: vector `j` has bytes `4j..4j + 4` of every row.
     #[inline(always)]
     pub fn dwords4(self, offset: usize) -> [B; 4] {
-        let row = |r| self.get::<u32x4>(r, offset);
-        // Rows i, i + 4, i + 8 and i + 12 side by side: transposing 4 × 4 within each 128 bits then
-        // leaves the rows in order.
-        let quad = |i: usize| -> u32x16 {
-            let low: u32x8 = simd_swizzle!(row(i), row(i + 4), [0, 1, 2, 3, 4, 5, 6, 7]);
-            let high: u32x8 = simd_swizzle!(row(i + 8), row(i + 12), [0, 1, 2, 3, 4, 5, 6, 7]);
-            simd_swizzle!(
-                low,
-                high,
-                [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]
-            )
-        };
-        let (a, b, c, d) = (quad(0), quad(1), quad(2), quad(3));
+        let (a, b, c, d) = (
+            self.quad(0, offset),
+            self.quad(1, offset),
+            self.quad(2, offset),
+            self.quad(3, offset),
+        );
         let (ab_low, ab_high) = (unpack_low(a, b), unpack_high(a, b));
         let (cd_low, cd_high) = (unpack_low(c, d), unpack_high(c, d));
         [
-            pair_low(ab_low, cd_low),
-            pair_high(ab_low, cd_low),
-            pair_low(ab_high, cd_high),
-            pair_high(ab_high, cd_high),
+            to_bytes(pair_low(ab_low, cd_low)),
+            to_bytes(pair_high(ab_low, cd_low)),
+            to_bytes(pair_low(ab_high, cd_high)),
+            to_bytes(pair_high(ab_high, cd_high)),
         ]
-        .map(to_bytes)
+    }
+
+    /// Rows i, i + 4, i + 8 and i + 12 side by side: transposing 4 × 4 within each 128 bits then
+    /// leaves the rows in order.
+    #[inline(always)]
+    fn quad(self, i: usize, offset: usize) -> u32x16 {
+        let (a, b) = (
+            self.get::<u32x4>(i, offset),
+            self.get::<u32x4>(i + 4, offset),
+        );
+        let (c, d) = (
+            self.get::<u32x4>(i + 8, offset),
+            self.get::<u32x4>(i + 12, offset),
+        );
+        let low: u32x8 = simd_swizzle!(a, b, [0, 1, 2, 3, 4, 5, 6, 7]);
+        let high: u32x8 = simd_swizzle!(c, d, [0, 1, 2, 3, 4, 5, 6, 7]);
+        simd_swizzle!(
+            low,
+            high,
+            [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]
+        )
     }
 
     /// Four bytes of each row.

@@ -79,6 +79,18 @@ pub struct Place {
     pub out_stride: usize,
 }
 
+impl Place {
+    /// The results of a panel and a column.
+    ///
+    /// # Safety
+    /// They are inside the outputs.
+    #[inline(always)]
+    unsafe fn result(self, g: usize, c: usize) -> *mut F {
+        // SAFETY: the caller's condition.
+        unsafe { self.out.add(c * self.out_stride + g * LANES).cast() }
+    }
+}
+
 /// Adds the products of a chunk: `G` panels × `N` columns. The first chunk (`place.k == 0`) writes.
 ///
 /// # Safety
@@ -91,18 +103,14 @@ pub unsafe fn multiply<T: Block, A: Isa, const G: usize, const N: usize>(
     x: &Activations,
     place: Place,
 ) {
-    let panels: [&Panel; G] = std::array::from_fn(|g| &panels[g]);
+    assert!(panels.len() >= G);
     let Place { column, k, len, .. } = place;
-    let out = |g: usize, c: usize| {
-        // SAFETY: the caller's condition.
-        unsafe { place.out.add(c * place.out_stride + g * LANES).cast::<F>() }
-    };
     let mut sums = [[F::splat(0.0); N]; G];
     if k > 0 {
         for g in 0..G {
             for c in 0..N {
                 // SAFETY: the caller's condition.
-                sums[g][c] = unsafe { out(g, c).read_unaligned() };
+                sums[g][c] = unsafe { place.result(g, c).read_unaligned() };
             }
         }
     }
@@ -129,8 +137,10 @@ pub unsafe fn multiply<T: Block, A: Isa, const G: usize, const N: usize>(
                 }
             }
             for j in 0..T::GROUP / 4 {
-                let w: [B; G] =
-                    std::array::from_fn(|g| *panels[g].bytes.as_ptr().add(i * T::GROUP / 4 + j));
+                let mut w = [B::splat(0); G];
+                for g in 0..G {
+                    w[g] = *panels[g].bytes.as_ptr().add(i * T::GROUP / 4 + j);
+                }
                 for c in 0..N {
                     let x = bytes
                         .add(c * x.k + i * T::GROUP + 4 * j)
@@ -168,7 +178,7 @@ pub unsafe fn multiply<T: Block, A: Isa, const G: usize, const N: usize>(
     for g in 0..G {
         for c in 0..N {
             // SAFETY: the caller's condition.
-            unsafe { out(g, c).write_unaligned(sums[g][c]) };
+            unsafe { place.result(g, c).write_unaligned(sums[g][c]) };
         }
     }
 }

@@ -159,7 +159,7 @@ fn soften<A: Isa>(
         scores.fill(0.0);
         return 1.0;
     }
-    let lanes = i32x16::from_array(std::array::from_fn(|i| i as i32));
+    let lanes = i32x16::from_array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
     let (start, end) = (visible.start as i32, visible.end as i32);
     let mut largest = F::splat(f32::NEG_INFINITY);
     for (i, x) in scores.chunks_exact_mut(LANES).enumerate() {
@@ -262,15 +262,17 @@ unsafe fn block<A: Isa, const R: usize, const V: usize>(
         let a = p.a.as_ptr().add(row * p.a_width);
         let b = p.b.as_ptr().add(column);
         for i in 0..p.k {
-            let b: [F; V] = std::array::from_fn(|v| {
-                b.add(i * p.b_width + v * LANES)
+            let mut vectors = [F::splat(0.0); V];
+            for v in 0..V {
+                vectors[v] = b
+                    .add(i * p.b_width + v * LANES)
                     .cast::<F>()
-                    .read_unaligned()
-            });
+                    .read_unaligned();
+            }
             for r in 0..R {
                 let a = F::splat(*a.add(r * p.a_width + i));
                 for v in 0..V {
-                    sums[r][v] = isa.fma(a, b[v], sums[r][v]);
+                    sums[r][v] = isa.fma(a, vectors[v], sums[r][v]);
                 }
             }
         }

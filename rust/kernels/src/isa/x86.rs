@@ -41,37 +41,79 @@ macro_rules! halves {
 }
 halves!(B, I);
 
-impl Avx2 {
-    /// The float operations and the lookup, shared by the levels above.
-    #[inline(always)]
-    fn lookup(self, table: u8x16, index: B) -> B {
-        // SAFETY: an `Avx2` exists only where AVX2 was detected.
-        B::join(
-            index.split().map(|i| unsafe {
-                _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table.into()), i)
-            }),
-        )
-    }
+// What the two 256-bit levels and AVX-512 share. No closures here or in the impls: they would not
+// take on the features of the entry.
 
-    #[inline(always)]
-    fn half(self, bits: u16x16) -> F {
-        // SAFETY: F16C was detected with AVX2; the two arrays have the same size.
-        unsafe {
-            let [low, high]: [__m128i; 2] = std::mem::transmute(bits);
-            std::mem::transmute([_mm256_cvtph_ps(low), _mm256_cvtph_ps(high)])
-        }
+/// # Safety
+/// The CPU has AVX2; `w <= 127` and `x >= -127`, so that the 16-bit sums of two products, at most
+/// 2 · 127 · 127, do not saturate.
+#[inline(always)]
+unsafe fn dot_u7(acc: __m256i, w: __m256i, x: i32) -> __m256i {
+    // SAFETY: the caller's condition.
+    unsafe {
+        let pairs = _mm256_maddubs_epi16(w, _mm256_set1_epi32(x));
+        _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
     }
+}
 
-    #[inline(always)]
-    fn to_half(self, x: F) -> u16x16 {
-        // SAFETY: F16C was detected with AVX2; the two arrays have the same size.
-        unsafe {
-            let [low, high]: [__m256; 2] = std::mem::transmute(x);
-            std::mem::transmute([
-                _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(low),
-                _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(high),
-            ])
-        }
+/// Even and odd bytes as 16-bit numbers: no sum of their products saturates.
+///
+/// # Safety
+/// The CPU has AVX2.
+#[inline(always)]
+unsafe fn dot_u8(acc: __m256i, w: __m256i, x: i32) -> __m256i {
+    // SAFETY: the caller's condition.
+    unsafe {
+        let x = _mm256_set1_epi32(x);
+        let even = _mm256_and_si256(w, _mm256_set1_epi16(255));
+        let odd = _mm256_srli_epi16::<8>(w);
+        let x_even = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(x));
+        let x_odd = _mm256_srai_epi16::<8>(x);
+        let sums = _mm256_add_epi32(
+            _mm256_madd_epi16(even, x_even),
+            _mm256_madd_epi16(odd, x_odd),
+        );
+        _mm256_add_epi32(acc, sums)
+    }
+}
+
+/// # Safety
+/// The CPU has AVX2.
+#[inline(always)]
+unsafe fn lookup(table: u8x16, index: B) -> B {
+    let [low, high] = index.split();
+    // SAFETY: the caller's condition.
+    unsafe {
+        let table = _mm256_broadcastsi128_si256(table.into());
+        B::join([
+            _mm256_shuffle_epi8(table, low),
+            _mm256_shuffle_epi8(table, high),
+        ])
+    }
+}
+
+/// # Safety
+/// The CPU has F16C.
+#[inline(always)]
+unsafe fn half(bits: u16x16) -> F {
+    // SAFETY: the caller's condition; the arrays have the same sizes.
+    unsafe {
+        let [low, high]: [__m128i; 2] = std::mem::transmute(bits);
+        std::mem::transmute([_mm256_cvtph_ps(low), _mm256_cvtph_ps(high)])
+    }
+}
+
+/// # Safety
+/// The CPU has F16C.
+#[inline(always)]
+unsafe fn to_half(x: F) -> u16x16 {
+    // SAFETY: the caller's condition; the arrays have the same sizes.
+    unsafe {
+        let [low, high]: [__m256; 2] = std::mem::transmute(x);
+        std::mem::transmute([
+            _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(low),
+            _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(high),
+        ])
     }
 }
 
@@ -81,68 +123,58 @@ fn fma(a: F, b: F, c: F) -> F {
     a.mul_add(b, c)
 }
 
+/// The operations that the two 256-bit levels have in common.
+macro_rules! common {
+    () => {
+        const TILE_COLUMNS: usize = 4;
+        const TILE_GROUPS: usize = 1;
+        const FLOAT_VECTORS: usize = 1;
+
+        #[inline(always)]
+        fn fma(self, a: F, b: F, c: F) -> F {
+            fma(a, b, c)
+        }
+
+        #[inline(always)]
+        fn lookup(self, table: u8x16, index: B) -> B {
+            // SAFETY: the level exists only where AVX2 was detected.
+            unsafe { lookup(table, index) }
+        }
+
+        #[inline(always)]
+        fn half(self, bits: u16x16) -> F {
+            // SAFETY: the level exists only where F16C was detected.
+            unsafe { half(bits) }
+        }
+
+        #[inline(always)]
+        fn to_half(self, x: F) -> u16x16 {
+            // SAFETY: the level exists only where F16C was detected.
+            unsafe { to_half(x) }
+        }
+    };
+}
+
 impl Isa for Avx2 {
-    const TILE_COLUMNS: usize = 4;
-    const TILE_GROUPS: usize = 1;
-    const FLOAT_VECTORS: usize = 1;
+    common!();
 
     #[inline(always)]
     fn dot_u7(self, acc: I, w: B, x: [i8; 4]) -> I {
-        let (acc, w) = (acc.split(), w.split());
-        let x = i32::from_le_bytes(x.map(|b| b as u8));
-        // SAFETY: an `Avx2` exists only where AVX2 was detected. Two products are at most
-        // 2 · 127 · 127 < 32,768, so the 16-bit sums do not saturate.
-        I::join([0, 1].map(|i| unsafe {
-            let pairs = _mm256_maddubs_epi16(w[i], _mm256_set1_epi32(x));
-            _mm256_add_epi32(acc[i], _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
-        }))
+        let (acc, w, x) = (acc.split(), w.split(), dword(x));
+        // SAFETY: an `Avx2` exists only where AVX2 was detected; bounds as the trait says.
+        unsafe { I::join([dot_u7(acc[0], w[0], x), dot_u7(acc[1], w[1], x)]) }
     }
 
     #[inline(always)]
     fn dot_u8(self, acc: I, w: B, x: [i8; 4]) -> I {
-        let (acc, w) = (acc.split(), w.split());
-        let x = i32::from_le_bytes(x.map(|b| b as u8));
-        // Even and odd bytes as 16-bit numbers: no product of theirs saturates.
+        let (acc, w, x) = (acc.split(), w.split(), dword(x));
         // SAFETY: an `Avx2` exists only where AVX2 was detected.
-        I::join([0, 1].map(|i| unsafe {
-            let x = _mm256_set1_epi32(x);
-            let even = _mm256_and_si256(w[i], _mm256_set1_epi16(255));
-            let odd = _mm256_srli_epi16::<8>(w[i]);
-            let x_even = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(x));
-            let x_odd = _mm256_srai_epi16::<8>(x);
-            let sums = _mm256_add_epi32(
-                _mm256_madd_epi16(even, x_even),
-                _mm256_madd_epi16(odd, x_odd),
-            );
-            _mm256_add_epi32(acc[i], sums)
-        }))
-    }
-
-    #[inline(always)]
-    fn fma(self, a: F, b: F, c: F) -> F {
-        fma(a, b, c)
-    }
-
-    #[inline(always)]
-    fn lookup(self, table: u8x16, index: B) -> B {
-        self.lookup(table, index)
-    }
-
-    #[inline(always)]
-    fn half(self, bits: u16x16) -> F {
-        self.half(bits)
-    }
-
-    #[inline(always)]
-    fn to_half(self, x: F) -> u16x16 {
-        self.to_half(x)
+        unsafe { I::join([dot_u8(acc[0], w[0], x), dot_u8(acc[1], w[1], x)]) }
     }
 }
 
 impl Isa for AvxVnni {
-    const TILE_COLUMNS: usize = 4;
-    const TILE_GROUPS: usize = 1;
-    const FLOAT_VECTORS: usize = 1;
+    common!();
 
     #[inline(always)]
     fn dot_u7(self, acc: I, w: B, x: [i8; 4]) -> I {
@@ -152,32 +184,22 @@ impl Isa for AvxVnni {
     #[inline(always)]
     fn dot_u8(self, acc: I, w: B, x: [i8; 4]) -> I {
         let (acc, w) = (acc.split(), w.split());
-        let x = i32::from_le_bytes(x.map(|b| b as u8));
         // SAFETY: an `AvxVnni` exists only where AVX-VNNI was detected.
-        I::join(
-            [0, 1].map(|i| unsafe { _mm256_dpbusd_avx_epi32(acc[i], w[i], _mm256_set1_epi32(x)) }),
-        )
+        unsafe {
+            let x = _mm256_set1_epi32(dword(x));
+            I::join([
+                _mm256_dpbusd_avx_epi32(acc[0], w[0], x),
+                _mm256_dpbusd_avx_epi32(acc[1], w[1], x),
+            ])
+        }
     }
+}
 
-    #[inline(always)]
-    fn fma(self, a: F, b: F, c: F) -> F {
-        fma(a, b, c)
-    }
-
-    #[inline(always)]
-    fn lookup(self, table: u8x16, index: B) -> B {
-        Avx2(()).lookup(table, index)
-    }
-
-    #[inline(always)]
-    fn half(self, bits: u16x16) -> F {
-        Avx2(()).half(bits)
-    }
-
-    #[inline(always)]
-    fn to_half(self, x: F) -> u16x16 {
-        Avx2(()).to_half(x)
-    }
+/// Four bytes as one number.
+#[inline(always)]
+fn dword(x: [i8; 4]) -> i32 {
+    // SAFETY: the same size, any bits are valid.
+    unsafe { std::mem::transmute(x) }
 }
 
 impl Isa for Avx512 {
@@ -192,9 +214,8 @@ impl Isa for Avx512 {
 
     #[inline(always)]
     fn dot_u8(self, acc: I, w: B, x: [i8; 4]) -> I {
-        let x = i32::from_le_bytes(x.map(|b| b as u8));
         // SAFETY: an `Avx512` exists only where AVX-512 VNNI was detected.
-        unsafe { _mm512_dpbusd_epi32(acc.into(), w.into(), _mm512_set1_epi32(x)).into() }
+        unsafe { _mm512_dpbusd_epi32(acc.into(), w.into(), _mm512_set1_epi32(dword(x))).into() }
     }
 
     #[inline(always)]
