@@ -11,13 +11,20 @@ fn submit(engine: &Engine, request: Request) -> Handle {
     engine.submit(request).expect("a valid request")
 }
 
+fn submit_together(
+    fake: &Fake,
+    engine: &Engine,
+    requests: impl Iterator<Item = Request>,
+) -> Vec<Handle> {
+    fake.while_paused(|| requests.map(|request| submit(engine, request)).collect())
+}
+
 #[test]
 fn concurrent_requests_do_not_disturb_each_other() {
     let fake = Fake::new(128, 4);
     let engine = fake.start(8, 16);
-    let handles: Vec<Handle> = (0..20)
-        .map(|i| submit(&engine, greedy(prompt(i, 1 + 3 * i as usize % 50), 20)))
-        .collect();
+    let request = |i: u64| greedy(prompt(i, 1 + 3 * i as usize % 50), 20);
+    let handles = submit_together(&fake, &engine, (0..20).map(request));
     for (i, handle) in handles.iter().enumerate() {
         let expected = continuation(&prompt(i as u64, 1 + 3 * i % 50), 20);
         assert_eq!(collect(handle).tokens, expected, "request {i}");
@@ -46,39 +53,47 @@ fn sampling_does_not_depend_on_the_company() {
     let alone: Vec<Vec<u32>> = (0..6)
         .map(|seed| answer(&Fake::new(64, 4).start(1, 64), request(seed)).tokens)
         .collect();
-    let engine = Fake::new(128, 4).start(4, 8);
-    let handles: Vec<Handle> = (0..6).map(|seed| submit(&engine, request(seed))).collect();
+    let fake = Fake::new(128, 4);
+    let engine = fake.start(4, 8);
+    let handles = submit_together(&fake, &engine, (0..6).map(request));
     let together: Vec<Vec<u32>> = handles.iter().map(|h| collect(h).tokens).collect();
     assert_eq!(together, alone);
 }
 
 #[test]
 fn a_long_prompt_does_not_hold_up_others() {
-    let fake = Fake::new(256, 4).slow(Duration::from_micros(100));
+    let fake = Fake::new(256, 4);
     let engine = fake.start(4, 16);
-    let talker = submit(&engine, greedy(prompt(1, 4), 60));
-    wait_until("it talks", || fake.n_passes() > 2);
-    let long = submit(&engine, greedy(prompt(2, 400), 1));
-    wait_until("both run", || {
-        fake.run_lengths().iter().any(|runs| runs.len() == 2)
-    });
-    let short = submit(&engine, greedy(prompt(3, 6), 1));
-    assert_eq!(collect(&short).tokens, continuation(&prompt(3, 6), 1));
-    let passes_before_short = fake.n_passes();
-    assert_eq!(collect(&talker).tokens, continuation(&prompt(1, 4), 60));
-    assert_eq!(collect(&long).tokens, continuation(&prompt(2, 400), 1));
-
-    let lengths = fake.run_lengths();
-    assert!(
-        passes_before_short < lengths.len() / 2,
-        "the short one overtakes the long one"
-    );
-    // The talker's token is in every pass, beside a full budget's worth of prompt.
-    let chunks = lengths.iter().skip_while(|runs| runs.len() < 2);
-    for runs in chunks.take_while(|runs| runs.len() >= 2) {
-        assert_eq!(runs[0], 1, "{lengths:?}");
-        assert!(runs.iter().sum::<usize>() <= 16);
+    let texts = [prompt(1, 4), prompt(2, 400), prompt(3, 6)];
+    let lengths = [60, 1, 1];
+    let requests = texts.iter().zip(lengths);
+    let requests = requests.map(|(text, n)| greedy(text.clone(), n));
+    let handles = submit_together(&fake, &engine, requests);
+    for ((handle, text), n) in handles.iter().zip(&texts).zip(lengths) {
+        assert_eq!(collect(handle).tokens, continuation(text, n));
     }
+    let passes = fake.run_lengths();
+    // The first one's token is in every pass, and the last one does not wait for the second.
+    let all = passes.iter().filter(|runs| runs.len() == 3).count();
+    assert!((1..=2).contains(&all), "{passes:?}");
+    let chunks = passes.iter().filter(|runs| runs.len() == 2);
+    assert!(chunks.clone().all(|runs| runs[0] == 1 && runs[1] <= 15));
+    assert!(chunks.count() > 20);
+}
+
+#[test]
+fn everyone_advances_in_every_pass() {
+    let fake = Fake::new(64, 4);
+    let engine = fake.start(4, 1);
+    let handles = submit_together(&fake, &engine, (0..4).map(|i| greedy(vec![i], 10)));
+    for (i, handle) in handles.iter().enumerate() {
+        assert_eq!(collect(handle).tokens, continuation(&[i as u32], 10));
+    }
+    let passes = fake.run_lengths();
+    assert!(
+        passes.iter().filter(|runs| runs.len() == 4).count() >= 9,
+        "{passes:?}"
+    );
 }
 
 #[test]
@@ -86,9 +101,8 @@ fn preempted_requests_give_the_same_tokens() {
     // Three want 15 pages each of 20.
     let fake = Fake::new(20, 4);
     let engine = fake.start(3, 16);
-    let handles: Vec<Handle> = (0..5)
-        .map(|i| submit(&engine, greedy(prompt(i, 12), 48)))
-        .collect();
+    let requests = (0..5).map(|i| greedy(prompt(i, 12), 48));
+    let handles = submit_together(&fake, &engine, requests);
     for (i, handle) in handles.iter().enumerate() {
         let answer = collect(handle);
         assert_eq!(answer.tokens, continuation(&prompt(i as u64, 12), 48));
@@ -113,8 +127,9 @@ fn a_sampled_request_survives_preemption() {
         },
         ..Request::default()
     };
-    let engine = Fake::new(20, 4).start(3, 16);
-    let handles: Vec<Handle> = (0..4).map(|i| submit(&engine, request(i))).collect();
+    let fake = Fake::new(20, 4);
+    let engine = fake.start(3, 16);
+    let handles = submit_together(&fake, &engine, (0..4).map(request));
     for (i, handle) in handles.iter().enumerate() {
         let alone = answer(&Fake::new(20, 4).start(1, 16), request(i as u64));
         assert_eq!(collect(handle).tokens, alone.tokens);
@@ -123,11 +138,13 @@ fn a_sampled_request_survives_preemption() {
 
 #[test]
 fn a_preempted_evaluation_gives_every_row_once() {
-    let fake = Fake::new(14, 4).slow(Duration::from_micros(50));
+    let fake = Fake::new(14, 4);
     let engine = fake.start(2, 2);
-    let talker = submit(&engine, greedy(prompt(1, 4), 45));
     let text = prompt(2, 40);
-    let evaluation = engine.evaluate(text.clone()).expect("valid");
+    let (talker, evaluation) = fake.while_paused(|| {
+        let talker = submit(&engine, greedy(prompt(1, 4), 45));
+        (talker, engine.evaluate(text.clone()).expect("valid"))
+    });
     assert_eq!(collect(&talker).tokens, continuation(&prompt(1, 4), 45));
     let expected: Vec<f32> = (1..=40).flat_map(|n| logits_after(&text[..n])).collect();
     assert!(evaluation.wait(10 * SECOND) == Some(Ok(expected)));
@@ -175,10 +192,8 @@ fn a_common_beginning_is_shared_by_requests_at_the_same_time() {
     for (i, text) in texts.iter_mut().enumerate() {
         text.extend(prompt(100 + i as u64, 5));
     }
-    let handles: Vec<Handle> = texts
-        .iter()
-        .map(|t| submit(&engine, greedy(t.clone(), 20)))
-        .collect();
+    let requests = texts.iter().map(|text| greedy(text.clone(), 20));
+    let handles = submit_together(&fake, &engine, requests);
     for (handle, text) in handles.iter().zip(&texts) {
         let answer = collect(handle);
         assert_eq!(answer.tokens, continuation(text, 20));

@@ -30,6 +30,7 @@ pub struct Fake {
     pub delay: Duration,
     pub log: Arc<Mutex<Log>>,
     pub interrupt: Arc<AtomicBool>,
+    paused: Arc<AtomicBool>,
     memory: Vec<Option<(usize, u32)>>,
 }
 
@@ -47,6 +48,7 @@ impl Fake {
             delay: Duration::ZERO,
             log: Arc::default(),
             interrupt: Arc::default(),
+            paused: Arc::default(),
             memory: vec![None; n_pages * page_len],
         }
     }
@@ -67,6 +69,14 @@ impl Fake {
             n_batch,
         };
         Engine::start(Box::new(self.clone()), config).expect("the limits are valid")
+    }
+
+    /// Does something, such as submitting requests, while the pass in progress stands still.
+    pub fn while_paused<T>(&self, f: impl FnOnce() -> T) -> T {
+        self.paused.store(true, Ordering::SeqCst);
+        let result = f();
+        self.paused.store(false, Ordering::SeqCst);
+        result
     }
 
     pub fn n_passes(&self) -> usize {
@@ -131,6 +141,9 @@ impl Forward for Fake {
             .passes
             .push(runs.to_vec());
         self.check(runs);
+        while self.paused.load(Ordering::SeqCst) {
+            thread::sleep(Duration::from_micros(100));
+        }
         logits.clear();
         for run in runs {
             for position in run.start..run.start + run.tokens.len() {
