@@ -5,16 +5,14 @@ MODEL ?= demo
 ARGS ?=
 FUZZ_SECONDS ?= 60
 
-VENV := $(CURDIR)/.venv
-BIN := $(VENV)/bin
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 
 # What the extension is compiled from; the Python files are used in place.
 SOURCES := Cargo.toml Cargo.lock rust-toolchain.toml .cargo/config.toml $(wildcard rust/*/Cargo.toml) \
 	$(shell find rust/*/src -name '*.rs')
 
-export VIRTUAL_ENV := $(VENV)
-export PATH := $(BIN):$(PATH)
+export VIRTUAL_ENV := $(CURDIR)/.venv
+export PATH := $(VIRTUAL_ENV)/bin:$(PATH)
 unexport CONDA_PREFIX
 
 .PHONY: help
@@ -22,7 +20,7 @@ help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 .PHONY: run
-run: $(VENV)/.built ## Run the model inside the package: make run [MODEL=FILE] [ARGS="'Who are you?'"].
+run: .venv/.built ## Run the model inside the package: make run [MODEL=FILE] [ARGS="'Who are you?'"].
 	farthing run $(MODEL) $(ARGS)
 
 .PHONY: test
@@ -33,11 +31,11 @@ test-rust: ## Run the tests of the Rust crates.
 	cargo test --locked --workspace --exclude farthing-python
 
 .PHONY: test-python
-test-python: $(VENV)/.built ## Run the tests of the Python package: make test-python [ARGS="-k stream"].
+test-python: .venv/.built ## Run the tests of the Python package: make test-python [ARGS="-k stream"].
 	pytest $(ARGS)
 
 .PHONY: lint
-lint: $(VENV)/.tools ## Check formats, lints and types.
+lint: .venv/.tools ## Check formats, lints and types.
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
 	ruff format --check
@@ -45,29 +43,29 @@ lint: $(VENV)/.tools ## Check formats, lints and types.
 	mypy --strict python/farthing
 
 .PHONY: format
-format: $(VENV)/.tools ## Format all code.
+format: .venv/.tools ## Format all code.
 	cargo fmt --all
 	ruff format
 	ruff check --fix --select I
 
 .PHONY: build
-build: $(VENV)/.tools ## Build the source distribution, and from it the wheel, into dist/.
+build: .venv/.tools ## Build the source distribution, and from it the wheel, into dist/.
 	rm -rf dist
 	maturin sdist --out dist
 	CARGO_TARGET_DIR=$(TARGET) pip wheel --no-deps --wheel-dir dist dist/*.tar.gz
 
 .PHONY: bench
-bench: $(VENV)/.built ## Measure tokens a second: make bench MODEL=FILE [ARGS="-p 512 -n 64"].
+bench: .venv/.built ## Measure tokens a second: make bench MODEL=FILE [ARGS="-p 512 -n 64"].
 	farthing bench $(MODEL) $(ARGS)
 
 .PHONY: intrinsics
-intrinsics: $(VENV)/.built ## Check that no SIMD intrinsic became a function call, which costs a factor of 20.
+intrinsics: .venv/.built ## Check that no SIMD intrinsic became a function call, which costs a factor of 20.
 	@symbols=$$(nm --demangle $(TARGET)/release/lib_native.so) && \
 		! echo "$$symbols" | grep core_arch | grep --invert-match _xgetbv
 
 .PHONY: fuzz
-fuzz: $(VENV)/.tools ## Fuzz the GGUF reader: make fuzz [FUZZ_SECONDS=60].
-	command -v cargo-fuzz || cargo install --quiet --locked --root $(VENV) cargo-fuzz
+fuzz: .venv/.tools ## Fuzz the GGUF reader: make fuzz [FUZZ_SECONDS=60].
+	command -v cargo-fuzz || cargo install --quiet --locked --root .venv cargo-fuzz
 	cargo run --quiet --locked -p farthing-gguf --example fuzz_seeds -- rust/gguf/fuzz/corpus/open
 	RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir rust/gguf/fuzz open -- \
 		-max_total_time=$(FUZZ_SECONDS) -timeout=5 -max_len=16384 -malloc_limit_mb=4
@@ -77,13 +75,13 @@ clean: ## Delete everything that was built.
 	rm -rf .venv dist target rust/*/fuzz/target python/farthing/_native.*.so
 
 # The tools, in a virtual environment of their own.
-$(VENV)/.tools: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
+.venv/.tools: pyproject.toml
+	$(PYTHON) -m venv .venv
 	pip install --quiet --upgrade pip
 	pip install --quiet --group dev
 	touch $@
 
 # The extension module, compiled for release and installed with the package's dependencies.
-$(VENV)/.built: $(VENV)/.tools $(SOURCES)
+.venv/.built: .venv/.tools $(SOURCES)
 	maturin develop --release
 	touch $@
