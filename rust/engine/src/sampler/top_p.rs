@@ -25,6 +25,13 @@ impl Stage for TopP {
         let Some(softmax) = Softmax::of(list) else {
             return;
         };
+        // Tokens below this have less than (1 - p) / 2 together, so they are never among the kept: most
+        // of a large vocabulary need not be sorted.
+        let negligible = (1.0 - self.p) / 2.0 * softmax.total / list.len() as f64;
+        let threshold = softmax.max + negligible.ln() as f32;
+        if list.iter().filter(|c| c.logit >= threshold).count() >= self.min_keep {
+            list.retain(|c| c.logit >= threshold);
+        }
         let (mut sum, mut kept) = (0.0, 0);
         keep_until(list, by_rank, |candidate| {
             sum += softmax.weight(candidate);
