@@ -35,9 +35,15 @@ test-python: .venv/.built ## Run the tests of the Python package: make test-pyth
 	pytest $(ARGS)
 
 .PHONY: lint
-lint: .venv/.tools ## Check formats, lints and types.
+lint: lint-rust lint-python ## Check formats, lints and types.
+
+.PHONY: lint-rust
+lint-rust:
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
+
+.PHONY: lint-python
+lint-python: .venv/.built
 	ruff format --check
 	ruff check
 	mypy --strict python/farthing

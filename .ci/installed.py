@@ -5,8 +5,7 @@ import sys
 from pathlib import Path
 
 IMPORT = (
-    "import time; start = time.perf_counter(); import farthing; "
-    "print(time.perf_counter() - start)"
+    "import time; start = time.perf_counter(); import farthing; print(time.perf_counter() - start)"
 )
 SECONDS = 0.2
 
