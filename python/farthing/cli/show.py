@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _MANY = 8
 """Longer arrays are cut."""
 
-_LONG = 100
+_LONG = 200
 """Longer texts are cut, where people read them."""
 
 

@@ -1,0 +1,44 @@
+"""Models for the tests of the library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from farthing import Model
+from models import ROUND, Shape, Tiny
+
+LONG = 16_000
+"""Tokens of a prompt that the slow model takes more than a second for."""
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the model files are."""
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(scope="session")
+def story_path(folder: Path) -> Path:
+    """A model that tells its story and ends."""
+    return Tiny().write(folder / "story.gguf")
+
+
+@pytest.fixture(scope="session")
+def story(story_path: Path) -> Iterator[Model]:
+    with Model(story_path) as model:
+        yield model
+
+
+@pytest.fixture(scope="session")
+def slow_path(folder: Path) -> Path:
+    """A model of long contexts that never ends by itself."""
+    shape = Shape(layers=4, width=256, hidden=512, kv_heads=4, context=LONG + 2000)
+    return Tiny(shape, story=ROUND).write(folder / "slow.gguf")
+
+
+@pytest.fixture(scope="session")
+def slow(slow_path: Path) -> Iterator[Model]:
+    with Model(slow_path, max_sequences=4) as model:
+        yield model

@@ -1,0 +1,195 @@
+"""Streams and generation under asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from farthing import Model, TokenStream
+from idle import LIMIT, is_idle, seconds_until_idle
+from models import ID, STORY_TEXT
+
+PREFILL = [ID["x"]] * 16_000
+DECODE = [ID["▁Once"]]
+BEAT = 0.01
+
+
+async def heartbeat(gaps: list[float]) -> None:
+    """Note how late each beat comes."""
+    last = time.perf_counter()
+    while True:
+        await asyncio.sleep(BEAT)
+        now = time.perf_counter()
+        gaps.append(now - last)
+        last = now
+
+
+@contextlib.asynccontextmanager
+async def beating(gaps: list[float]):  # type: ignore[no-untyped-def]
+    task = asyncio.create_task(heartbeat(gaps))
+    yield
+    task.cancel()
+
+
+async def test_agenerate_and_streams(story: Model) -> None:
+    rest = STORY_TEXT.removeprefix(" Once upon")
+    assert (await story.agenerate("Once upon", temperature=0)).text == rest
+    stream = story.stream("Once upon", temperature=0)
+    assert "".join([piece async for piece in stream]) == stream.result.text == rest
+    assert (await story.achat([{"role": "user", "content": "?"}], temperature=0)).text == STORY_TEXT
+    async with story.chat_stream([{"role": "user", "content": "?"}], temperature=0) as chat:
+        assert "".join([piece async for piece in chat]) == STORY_TEXT
+
+
+async def test_the_loop_goes_on_through_a_long_prefill(slow: Model) -> None:
+    gaps: list[float] = []
+    start = time.perf_counter()
+    async with beating(gaps):
+        await slow.agenerate(PREFILL, max_tokens=1, seed=1)
+    seconds = time.perf_counter() - start
+    assert seconds > 1, "the prefill is too short to show anything"
+    assert len(gaps) > 0.5 * seconds / BEAT
+    assert sorted(gaps)[int(0.9 * len(gaps))] < 5 * BEAT
+
+
+async def test_many_at_once(story: Model) -> None:
+    answers = await asyncio.gather(
+        *(story.agenerate("Once upon", temperature=0, stop=".") for _ in range(40))
+    )
+    assert {answer.text for answer in answers} == {" a time, the café cat found 🦊"}
+
+
+async def break_out(stream: TokenStream) -> None:
+    async for _ in stream:
+        break
+
+
+async def leave_the_block(stream: TokenStream) -> None:
+    async with stream:
+        async for _ in stream:
+            return
+
+
+async def close(stream: TokenStream) -> None:
+    async with contextlib.aclosing(stream):
+        await anext(aiter(stream))
+
+
+async def cancel(stream: TokenStream) -> None:
+    pieces = aiter(stream)
+    await anext(pieces)
+    stream.cancel()
+    with pytest.raises(StopAsyncIteration):
+        await anext(pieces)
+
+
+async def cancel_the_task(stream: TokenStream) -> None:
+    task = asyncio.create_task(stream.await_result())
+    await asyncio.sleep(0.05)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def time_out(stream: TokenStream) -> None:
+    with pytest.raises(asyncio.TimeoutError):
+        await asyncio.wait_for(stream.await_result(), 0.05)
+
+
+async def cancel_in_the_loop_body(stream: TokenStream) -> None:
+    async def body() -> None:
+        async for _ in stream:
+            await asyncio.sleep(60)
+
+    task = asyncio.create_task(body())
+    await asyncio.sleep(0.05)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+Leave = Callable[[TokenStream], Awaitable[None]]
+
+
+async def best_of_three(slow: Model, prompt: list[int], leave: Leave) -> float:
+    """Another program on the machine may delay one attempt, not all."""
+    seconds = []
+    for _ in range(3):
+        stream = slow.stream(prompt, temperature=0)
+        await leave(stream)
+        seconds.append(seconds_until_idle(slow))
+        assert stream.result.finish_reason == "cancelled"
+    return min(seconds)
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        break_out,
+        leave_the_block,
+        close,
+        cancel,
+        cancel_the_task,
+        time_out,
+        cancel_in_the_loop_body,
+    ],
+)
+async def test_leaving_stops_decoding(slow: Model, leave: Leave) -> None:
+    assert await best_of_three(slow, DECODE, leave) < LIMIT
+
+
+async def cancel_soon(stream: TokenStream) -> None:
+    asyncio.get_running_loop().call_later(0.05, stream.cancel)
+    assert [piece async for piece in stream] == []
+
+
+@pytest.mark.parametrize("leave", [cancel_the_task, time_out, cancel_soon])
+async def test_leaving_stops_the_prefill(slow: Model, leave: Leave) -> None:
+    assert await best_of_three(slow, PREFILL, leave) < LIMIT
+
+
+async def test_cancelling_one_leaves_the_others(slow: Model) -> None:
+    other = asyncio.create_task(slow.agenerate(DECODE, temperature=0, max_tokens=50))
+    stream = slow.stream(PREFILL)
+    await cancel_the_task(stream)
+    assert len((await other).tokens) == 50
+
+
+def test_each_loop_gets_its_own(story: Model) -> None:
+    for _ in range(3):
+        text = asyncio.run(story.agenerate("Once upon", temperature=0)).text
+        assert text == STORY_TEXT.removeprefix(" Once upon")
+
+
+def test_a_closed_loop_ends_its_requests(
+    slow: Model, caplog: pytest.LogCaptureFixture
+) -> None:
+    loop = asyncio.new_event_loop()
+    stream = slow.stream(DECODE, temperature=0)
+    pieces = aiter(stream)
+    loop.run_until_complete(anext(pieces))  # type: ignore[arg-type]
+    with caplog.at_level(logging.INFO, "farthing"):
+        loop.close()
+        assert seconds_until_idle(slow) < 1
+    assert "loop was closed" in caplog.text
+    stream.cancel()
+
+
+async def test_closing_the_model_ends_waiting_tasks(slow_path: Path) -> None:
+    model = Model(slow_path)
+    task = asyncio.create_task(model.agenerate(PREFILL))
+    await asyncio.sleep(0.05)
+    await asyncio.to_thread(model.close)
+    assert (await task).finish_reason == "cancelled"
+
+
+async def test_nothing_runs_when_all_is_done(slow: Model) -> None:
+    await slow.agenerate(DECODE, max_tokens=2)
+    assert seconds_until_idle(slow) < LIMIT
+    assert is_idle(slow)
+    assert slow._dispatcher._waiters == {}
