@@ -6,11 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from farthing import Model
 from models import ROUND, Shape, Tiny
-
-LONG = 16_000
-"""Tokens of a prompt that the slow model takes more than a second for."""
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +32,7 @@ def story(story_path: Path) -> Iterator[Model]:
 @pytest.fixture(scope="session")
 def slow_path(folder: Path) -> Path:
     """A model of long contexts that never ends by itself."""
-    shape = Shape(layers=4, width=256, hidden=512, kv_heads=4, context=LONG + 2000)
+    shape = Shape(layers=4, width=256, hidden=512, kv_heads=4, context=18_000)
     return Tiny(shape, story=ROUND).write(folder / "slow.gguf")
 
 

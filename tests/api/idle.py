@@ -1,16 +1,30 @@
-"""How soon an engine stops working."""
+"""Long work, and how soon an engine stops it."""
 
 from __future__ import annotations
 
+import itertools
 import time
 
 from farthing import Model
+from models import ID, PIECES
 
 LIMIT = 0.1
 """Seconds within which cancelled work must have stopped."""
 
 SETTLED = 0.05
 """Seconds without work that show that no more comes: what the engine reports lags by a step."""
+
+DECODE = [ID["▁Once"]]
+"""A prompt that is computed at once, to which the slow model's answer never ends."""
+
+_first = itertools.count(ID["!"])
+
+
+def long_prompt(n_tokens: int = 16_000) -> list[int]:
+    """A prompt that takes the slow model more than a second: none of it is in its cache."""
+    first = next(_first)
+    assert first < len(PIECES), "prompts begin to repeat"
+    return [first] + [ID["x"]] * (n_tokens - 1)
 
 
 def is_idle(model: Model) -> bool:

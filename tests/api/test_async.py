@@ -10,12 +10,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from farthing import Model, TokenStream
-from idle import LIMIT, is_idle, seconds_until_idle
-from models import ID, STORY_TEXT
+from idle import DECODE, LIMIT, is_idle, long_prompt, seconds_until_idle
 
-PREFILL = [ID["x"]] * 16_000
-DECODE = [ID["▁Once"]]
+from farthing import Model, TokenStream
+from models import STORY_TEXT
+
 BEAT = 0.01
 
 
@@ -50,7 +49,7 @@ async def test_the_loop_goes_on_through_a_long_prefill(slow: Model) -> None:
     gaps: list[float] = []
     start = time.perf_counter()
     async with beating(gaps):
-        await slow.agenerate(PREFILL, max_tokens=1, seed=1)
+        await slow.agenerate(long_prompt(), max_tokens=1, seed=1)
     seconds = time.perf_counter() - start
     assert seconds > 1, "the prefill is too short to show anything"
     assert len(gaps) > 0.5 * seconds / BEAT
@@ -116,11 +115,11 @@ async def cancel_in_the_loop_body(stream: TokenStream) -> None:
 Leave = Callable[[TokenStream], Awaitable[None]]
 
 
-async def best_of_three(slow: Model, prompt: list[int], leave: Leave) -> float:
+async def best_of_three(slow: Model, prompt: Callable[[], list[int]], leave: Leave) -> float:
     """Another program on the machine may delay one attempt, not all."""
     seconds = []
     for _ in range(3):
-        stream = slow.stream(prompt, temperature=0)
+        stream = slow.stream(prompt(), temperature=0)
         await leave(stream)
         seconds.append(seconds_until_idle(slow))
         assert stream.result.finish_reason == "cancelled"
@@ -140,7 +139,7 @@ async def best_of_three(slow: Model, prompt: list[int], leave: Leave) -> float:
     ],
 )
 async def test_leaving_stops_decoding(slow: Model, leave: Leave) -> None:
-    assert await best_of_three(slow, DECODE, leave) < LIMIT
+    assert await best_of_three(slow, lambda: DECODE, leave) < LIMIT
 
 
 async def cancel_soon(stream: TokenStream) -> None:
@@ -150,12 +149,12 @@ async def cancel_soon(stream: TokenStream) -> None:
 
 @pytest.mark.parametrize("leave", [cancel_the_task, time_out, cancel_soon])
 async def test_leaving_stops_the_prefill(slow: Model, leave: Leave) -> None:
-    assert await best_of_three(slow, PREFILL, leave) < LIMIT
+    assert await best_of_three(slow, long_prompt, leave) < LIMIT
 
 
 async def test_cancelling_one_leaves_the_others(slow: Model) -> None:
     other = asyncio.create_task(slow.agenerate(DECODE, temperature=0, max_tokens=50))
-    stream = slow.stream(PREFILL)
+    stream = slow.stream(long_prompt())
     await cancel_the_task(stream)
     assert len((await other).tokens) == 50
 
@@ -166,13 +165,11 @@ def test_each_loop_gets_its_own(story: Model) -> None:
         assert text == STORY_TEXT.removeprefix(" Once upon")
 
 
-def test_a_closed_loop_ends_its_requests(
-    slow: Model, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_closed_loop_ends_its_requests(slow: Model, caplog: pytest.LogCaptureFixture) -> None:
     loop = asyncio.new_event_loop()
     stream = slow.stream(DECODE, temperature=0)
     pieces = aiter(stream)
-    loop.run_until_complete(anext(pieces))  # type: ignore[arg-type]
+    loop.run_until_complete(anext(pieces))
     with caplog.at_level(logging.INFO, "farthing"):
         loop.close()
         assert seconds_until_idle(slow) < 1
@@ -182,7 +179,7 @@ def test_a_closed_loop_ends_its_requests(
 
 async def test_closing_the_model_ends_waiting_tasks(slow_path: Path) -> None:
     model = Model(slow_path)
-    task = asyncio.create_task(model.agenerate(PREFILL))
+    task = asyncio.create_task(model.agenerate(long_prompt()))
     await asyncio.sleep(0.05)
     await asyncio.to_thread(model.close)
     assert (await task).finish_reason == "cancelled"

@@ -9,12 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from farthing import FarthingError, Model, TokenStream
-from idle import LIMIT, is_idle, seconds_until_idle, wait_until_busy
-from models import ID, STORY, STORY_TEXT, Tiny
+from idle import DECODE, LIMIT, is_idle, long_prompt, seconds_until_idle, wait_until_busy
 
-PREFILL = [ID["x"]] * 16_000
-DECODE = [ID["▁Once"]]
+from farthing import FarthingError, Model, TokenStream
+from models import ID, STORY, STORY_TEXT, Tiny
 
 
 def test_pieces_join_to_the_text(story: Model) -> None:
@@ -83,9 +81,12 @@ def leave_the_block(stream: TokenStream) -> None:
 
 
 def raise_in_the_loop(stream: TokenStream) -> None:
-    with pytest.raises(ZeroDivisionError):
+    def fail() -> None:
         for _ in stream:
-            _ = 1 / 0
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
 
 
 def cancel(stream: TokenStream) -> None:
@@ -109,7 +110,7 @@ def test_leaving_stops_decoding(slow: Model, leave: Callable[[TokenStream], None
 
 def test_dropping_a_stream_stops_it(slow: Model) -> None:
     def attempt() -> float:
-        stream = slow.stream(PREFILL)
+        stream = slow.stream(long_prompt())
         wait_until_busy(slow)
         del stream
         return seconds_until_idle(slow)
@@ -117,10 +118,10 @@ def test_dropping_a_stream_stops_it(slow: Model) -> None:
     assert min(attempt() for _ in range(3)) < LIMIT
 
 
-@pytest.mark.parametrize("prompt", [PREFILL, DECODE], ids=["prefill", "decode"])
-def test_cancelling_from_another_thread(slow: Model, prompt: list[int]) -> None:
+@pytest.mark.parametrize("prompt", [long_prompt, lambda: DECODE], ids=["prefill", "decode"])
+def test_cancelling_from_another_thread(slow: Model, prompt: Callable[[], list[int]]) -> None:
     def attempt() -> float:
-        stream = slow.stream(prompt)
+        stream = slow.stream(prompt())
         reader = threading.Thread(target=lambda: list(stream))
         reader.start()
         wait_until_busy(slow)
@@ -137,7 +138,7 @@ def test_cancelling_from_another_thread(slow: Model, prompt: list[int]) -> None:
 
 def test_closing_the_model_ends_its_streams(folder: Path, slow_path: Path) -> None:
     model = Model(slow_path)
-    stream = model.stream(PREFILL)
+    stream = model.stream(long_prompt())
     wait_until_busy(model)
     start = time.perf_counter()
     model.close()

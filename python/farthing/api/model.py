@@ -108,19 +108,19 @@ class Model:
         return ChatTemplate.from_metadata(self.metadata, self.tokenizer)
 
     def generate(
-        self, prompt: str | Sequence[int], **options: Unpack[GenerateOptions]
+        self, prompt: str | Iterable[int], **options: Unpack[GenerateOptions]
     ) -> Completion:
         """Continue a text, or token ids, which are taken as they are."""
         return self._start("generate", self._ids(prompt), options).wait()
 
     async def agenerate(
-        self, prompt: str | Sequence[int], **options: Unpack[GenerateOptions]
+        self, prompt: str | Iterable[int], **options: Unpack[GenerateOptions]
     ) -> Completion:
         """`generate` for asyncio; cancelling the task stops the computation."""
         return await self._start("agenerate", self._ids(prompt), options).await_result()
 
     def stream(
-        self, prompt: str | Sequence[int], **options: Unpack[GenerateOptions]
+        self, prompt: str | Iterable[int], **options: Unpack[GenerateOptions]
     ) -> TokenStream:
         """`generate` piece by piece, for loops of both kinds."""
         return self._start("stream", self._ids(prompt), options)
@@ -167,7 +167,7 @@ class Model:
         """`chat` piece by piece, for loops of both kinds."""
         return self._chat(messages, options, tools=tools, template_kwargs=template_kwargs)
 
-    def logits(self, token_ids: Sequence[int]) -> npt.NDArray[np.float32]:
+    def logits(self, token_ids: Iterable[int]) -> npt.NDArray[np.float32]:
         """The logits after each of the tokens, `[n_tokens, n_vocab]`."""
         return self._engine.evaluate(list(token_ids))
 
@@ -202,7 +202,7 @@ class Model:
             logger.warning("%s: token ids only: %s", self.path, error)
             return error
 
-    def _ids(self, prompt: str | Sequence[int]) -> list[int]:
+    def _ids(self, prompt: str | Iterable[int]) -> list[int]:
         return self.tokenizer.encode(prompt) if isinstance(prompt, str) else list(prompt)
 
     def _chat(

@@ -76,11 +76,11 @@ class SessionFile:
             content = json.loads(self.path.read_bytes())
         except FileNotFoundError:
             return 0, []
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise SessionError(f"{self.path}: cannot be read: {error}") from error
         match content:
-            case {"revision": int(revision), "messages": list(messages)} if all(
-                isinstance(m, dict) and isinstance(m.get("role"), str) for m in messages
+            case {"revision": int(revision), "messages": list(messages)} if revision > 0 and all(
+                map(_is_message, messages)
             ):
                 return revision, messages
         raise SessionError(f"{self.path}: is not a stored conversation")
@@ -107,3 +107,10 @@ class SessionFile:
             os.fsync(directory)
         finally:
             os.close(directory)
+
+
+def _is_message(item: object) -> bool:
+    match item:
+        case {"role": str(), "content": str()}:
+            return True
+    return False

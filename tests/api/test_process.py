@@ -1,0 +1,134 @@
+"""Ctrl-C, the end of the interpreter, and forks: each in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from idle import LIMIT
+
+HEAD = """
+import asyncio, os, signal, sys, threading, time, warnings
+sys.path[:0] = {path!r}
+import farthing
+from idle import DECODE, long_prompt, seconds_until_idle, wait_until_busy
+model = farthing.Model({model!r})
+"""
+
+INTERRUPTED = """
+def interrupt():
+    global sent
+    wait_until_busy(model)
+    time.sleep(0.05)
+    sent = time.perf_counter()
+    os.kill(os.getpid(), signal.SIGINT)
+
+threading.Thread(target=interrupt).start()
+try:
+    {work}
+except KeyboardInterrupt:
+    print(time.perf_counter() - sent + seconds_until_idle(model))
+"""
+
+
+def run(model: Path, code: str) -> str:
+    """What the code prints; it must end by itself, well and silently."""
+    here = Path(__file__).parent
+    head = HEAD.format(path=[str(here), str(here.parent)], model=str(model))
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", head + code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        "model.generate(long_prompt())",
+        "model.generate(DECODE)",
+        "for _ in model.stream(DECODE): pass",
+        "asyncio.run(model.agenerate(long_prompt()))",
+        "asyncio.run(model.agenerate(DECODE))",
+        "model.logits(long_prompt(12_000))",
+    ],
+)
+def test_ctrl_c_stops_the_work(slow_path: Path, work: str) -> None:
+    code = INTERRUPTED.format(work=work)
+    assert any(float(run(slow_path, code)) < LIMIT for _ in range(3))
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        "stream = model.stream(long_prompt()); wait_until_busy(model)",
+        "stream = model.stream(DECODE); next(iter(stream))",
+        "threading.Thread(target=model.generate, args=[DECODE], daemon=True).start()\n"
+        "wait_until_busy(model)",
+        "asyncio.run(model.agenerate(DECODE, max_tokens=2))",
+        "loop = asyncio.new_event_loop()\n"
+        "pieces = aiter(model.stream(DECODE))\n"
+        "loop.run_until_complete(anext(pieces)); loop.close()",
+        "sys.exit(0)",
+        "model.close(); model.close()",
+    ],
+)
+def test_the_interpreter_ends_well(slow_path: Path, work: str) -> None:
+    assert run(slow_path, work + "\nprint('end')") in ("end", "")
+
+
+FORKED = """
+list(model.stream(DECODE, max_tokens=2))
+stream = model.stream(long_prompt())
+wait_until_busy(model)
+warnings.simplefilter("ignore")
+child = os.fork()
+if child == 0:
+    try:
+        {work}
+    except farthing.FarthingError as error:
+        assert f"process {{os.getppid()}}" in str(error)
+        print("refused", flush=True)
+    stream.cancel()
+    model.close()
+    del stream, model
+    sys.exit(0)
+deadline = time.perf_counter() + 10
+while os.waitpid(child, os.WNOHANG)[0] == 0:
+    if time.perf_counter() > deadline:
+        os.kill(child, signal.SIGKILL)
+        sys.exit("the child hangs")
+    time.sleep(0.01)
+assert model._engine.status["running"] == 1, "the child cancelled what is the parent's"
+"""
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        "model.generate(DECODE, max_tokens=1)",
+        "model.logits(DECODE)",
+        "list(stream)",
+        "asyncio.run(model.agenerate(DECODE, max_tokens=1))",
+    ],
+)
+def test_a_forked_child_is_refused(slow_path: Path, work: str) -> None:
+    assert run(slow_path, FORKED.format(work=work)) == "refused"
+
+
+def test_a_forked_child_loads_its_own(slow_path: Path) -> None:
+    code = """
+warnings.simplefilter("ignore")
+path = model.path
+if os.fork() == 0:
+    with farthing.Model(path) as own:
+        print(len(own.generate(DECODE, max_tokens=3).tokens))
+    sys.exit(0)
+os.wait()
+"""
+    assert run(slow_path, code) == "3"
