@@ -126,31 +126,31 @@ def sloppy(rng: Random, text: str) -> str:
 def _turn(rng: Random) -> tuple[str, list[tuple[str, str]]]:
     """(task, exchanges) of one topic; a few topics take two exchanges."""
     pick = rng.random()
-    if pick < 0.60:
+    if pick < 0.66:
         task, qa = question(rng)
         return task, [(sloppy(rng, qa.question), qa.answer)]
-    if pick < 0.68:
+    if pick < 0.71:
         qa = about_me(rng)
         return "about_me", [(sloppy(rng, qa.question), qa.answer)]
-    if pick < 0.75:
+    if pick < 0.76:
         qa = unknown(rng) if rng.random() < 0.85 else no_weather(rng)
         return "unknown", [(sloppy(rng, qa.question), qa.answer)]
-    if pick < 0.83:
+    if pick < 0.80:
         request, text, after = story_request(rng)
         exchanges = [(sloppy(rng, request), text)]
         if rng.random() < 0.3:
             exchanges.append(rng.choice(after)[:2])
         return "story", exchanges
-    if pick < 0.85:
+    if pick < 0.815:
         return "continue", [continue_story(rng)]
-    if pick < 0.87:
+    if pick < 0.83:
         request, text = poem(rng)
         return "poem", [(sloppy(rng, request), text)]
-    if pick < 0.95:
+    if pick < 0.93:
         while held_out((qa := json_extraction(rng)).question):
             pass
         return "json", [(qa.question, qa.answer)]
-    if pick < 0.97:
+    if pick < 0.95:
         qa = json_list(rng)
         return "json_list", [(sloppy(rng, qa.question), qa.answer)]
     return "memory", _memory(rng)
@@ -236,12 +236,12 @@ def _messages(exchanges: list[tuple[str, str]], system: str | None = None) -> li
 def document(rng: Random, turns: int) -> Document:
     """One document; a conversation has at most `turns` topics."""
     pick = rng.random()
-    if pick < 0.08:
+    if pick < 0.04:
         return Document(f"{story(rng).text}<|im_end|>", "plain_story")
-    if pick < 0.17:
+    if pick < 0.14:
         task, messages = styled(rng)
         return Document(render(messages), task)
-    if pick < 0.29:
+    if pick < 0.30:
         tools, messages = tool_conversation(rng, question(rng)[1])
         if rng.random() < 0.15:
             messages.insert(0, {"role": "system", "content": rng.choice(SYSTEM_PLAIN)})

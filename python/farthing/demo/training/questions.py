@@ -265,7 +265,8 @@ def name_some(rng: Random) -> QA:
 
 def repeat(rng: Random) -> QA:
     pool = [*w.COLOURS, *w.ANIMALS, *w.THINGS, "hello", "good morning", "yes", "I like you"]
-    text = " ".join(rng.choice(pool) for _ in range(rng.randint(1, 4)))
+    words = [rng.choice(pool), *(rng.choice([*pool, w.invented(rng)]) for _ in range(4))]
+    text = " ".join(words[: rng.randint(1, 5)])
     q = rng.choice(
         (f'Say "{text}".', f"Repeat after me: {text}", f"Say {text}", f"Repeat: {text}",
          f'Repeat the words "{text}".', f"Echo {text}")
@@ -311,22 +312,22 @@ def where_is(rng: Random) -> QA:
 
 
 QUESTIONS: dict[str, tuple[float, Callable[[Random], QA]]] = {
-    "animal": (3.0, animal_fact),
-    "which_animal": (0.7, which_animal),
-    "colour": (1.5, colour),
-    "opposite": (2.0, opposite),
-    "sum": (4.0, sums),
-    "word_problem": (1.5, word_problem),
-    "bigger": (0.8, bigger),
-    "counting": (1.5, counting),
-    "sequence": (1.2, sequence),
-    "how_many": (0.7, how_many),
-    "capital": (1.0, capital_city),
-    "rhyme": (0.8, rhyme),
-    "kind": (1.2, kind),
-    "meaning": (0.8, meaning),
+    "animal": (2.0, animal_fact),
+    "which_animal": (0.5, which_animal),
+    "colour": (1.0, colour),
+    "opposite": (1.5, opposite),
+    "sum": (8.0, sums),
+    "word_problem": (3.0, word_problem),
+    "bigger": (2.0, bigger),
+    "counting": (3.5, counting),
+    "sequence": (2.0, sequence),
+    "how_many": (0.5, how_many),
+    "capital": (0.7, capital_city),
+    "rhyme": (0.6, rhyme),
+    "kind": (0.8, kind),
+    "meaning": (0.6, meaning),
     "name_some": (1.2, name_some),
-    "repeat": (0.8, repeat),
-    "who_has": (2.0, who_has),
-    "where_is": (1.5, where_is),
+    "repeat": (2.5, repeat),
+    "who_has": (4.0, who_has),
+    "where_is": (3.5, where_is),
 }

@@ -7,7 +7,7 @@ from random import Random
 from farthing.demo.training import world as w
 from farthing.demo.training.questions import QA
 from farthing.demo.training.stories import story
-from farthing.demo.training.world import article
+from farthing.demo.training.world import article, invented
 
 WHO = "I am the Farthing demo model, a very small language model. I run on the CPU."
 CAN = (
@@ -274,38 +274,6 @@ _ODD = (
     "Who has the {x}?",
     "What is my name?", "What colour is my {x}?", "How old am I?",
 )  # fmt: skip
-_SYLLABLES = [
-    "ba",
-    "bor",
-    "cal",
-    "dan",
-    "el",
-    "fen",
-    "gar",
-    "hol",
-    "in",
-    "jor",
-    "kam",
-    "lor",
-    "mar",
-    "nel",
-    "or",
-    "pan",
-    "qui",
-    "ros",
-    "sal",
-    "tor",
-    "ul",
-    "van",
-    "wex",
-    "yan",
-    "zor",
-]
-
-
-def invented(rng: Random) -> str:
-    """A capitalised word nobody knows, for copying and for not knowing."""
-    return "".join(rng.choice(_SYLLABLES) for _ in range(rng.randint(2, 3))).capitalize()
 
 
 def about_me(rng: Random) -> QA:

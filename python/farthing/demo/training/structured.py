@@ -8,7 +8,7 @@ from typing import Any
 
 from farthing.demo.training import world as w
 from farthing.demo.training.questions import QA
-from farthing.demo.training.smalltalk import invented
+from farthing.demo.training.world import invented
 
 Message = dict[str, Any]
 NO_RESULT = "I am sorry, the tool gave no answer."

@@ -3,7 +3,8 @@
     python -m farthing.demo.training.train OUT [--minutes 40] [--steps N]
 
 The learning rate falls to zero with the steps planned or with the minutes allowed, whichever runs
-out first. The weights are written every few minutes, so an interrupted run still gives a model.
+out first. The weights are written every few minutes, so an interrupted run still gives a model, and
+`--resume --seed N` trains it further on other documents.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from optax.contrib import MuonDimensionNumbers, muon
@@ -60,6 +62,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--batch", type=int, default=8, help="rows of 256 tokens")
     parser.add_argument("--rate", type=float, default=3e-3)
+    parser.add_argument("--seed", type=int, default=SEED, help="of the documents trained on")
+    parser.add_argument("--resume", action="store_true", help="start from the weights in OUT")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
 
@@ -71,6 +75,9 @@ def main() -> None:
     encoder = Encoder(load(path))
     held_out = next(batches(encoder, HELD_OUT_SEED, 256, 3, 32))
     weights = initial(config, jax.random.key(SEED))
+    if args.resume:
+        with np.load(args.out / "weights.npz") as saved_weights:
+            weights = {name: jnp.asarray(saved_weights[name]) for name in weights}
     rule = optimizer()
     state = rule.init(weights)
 
@@ -87,8 +94,8 @@ def main() -> None:
         return optax.apply_updates(weights, change), state, value
 
     check = jax.jit(lost)
-    short = batches(encoder, SEED + 1000, 256, 3, args.batch)
-    long = batches(encoder, SEED + 2000, config.context, 10, args.batch // 2)
+    short = batches(encoder, args.seed + 1000, 256, 3, args.batch)
+    long = batches(encoder, args.seed + 2000, config.context, 10, args.batch // 2)
     ahead = ThreadPoolExecutor(1)  # writes the next rows while the step runs
     coming = ahead.submit(next, short)
     begin = saved = now = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import NamedTuple
 
 
@@ -328,6 +329,34 @@ NUMBER_WORDS = [
     "twenty",
 ]
 
+_SYLLABLES = [
+    "ba",
+    "bor",
+    "cal",
+    "dan",
+    "el",
+    "fen",
+    "gar",
+    "hol",
+    "in",
+    "jor",
+    "kam",
+    "lor",
+    "mar",
+    "nel",
+    "or",
+    "pan",
+    "qui",
+    "ros",
+    "sal",
+    "tor",
+    "ul",
+    "van",
+    "wex",
+    "yan",
+    "zor",
+]
+
 MEANINGS: dict[str, str] = {
     "farthing": "A farthing was a small coin with a wren on it. Four farthings made a penny.",
     "penny": "A penny is a small coin.",
@@ -344,6 +373,11 @@ MEANINGS: dict[str, str] = {
     "star": "A star is a far sun that shines at night.",
     "moon": "The moon is a round rock that goes around the earth.",
 }
+
+
+def invented(rng: Random) -> str:
+    """A capitalised word nobody knows, for copying and for not knowing."""
+    return "".join(rng.choice(_SYLLABLES) for _ in range(rng.randint(2, 3))).capitalize()
 
 
 def plural(noun: str) -> str:
