@@ -131,7 +131,8 @@ class Tiny:
         def matrix(rows: int, columns: int) -> np.ndarray:
             deviation = np.float32(1 / np.sqrt(columns))
             values: np.ndarray = random.standard_normal((rows, columns), dtype=np.float32)
-            return values * deviation
+            values *= deviation
+            return values
 
         kv_width = shape.width // shape.heads * shape.kv_heads
         embedding = matrix(len(PIECES), shape.width)

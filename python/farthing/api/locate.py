@@ -14,7 +14,9 @@ DEMO = "demo"
 def locate(name: str | os.PathLike[str]) -> Path:
     """The file that `name` stands for. Raises ModelFileError if there is none."""
     if name == DEMO:
-        return Path(__file__).parent.parent / "demo" / "demo.gguf"
+        from farthing import demo
+
+        return demo.path()
     path = Path(name).expanduser()
     if not path.is_file():
         kind = "a directory, not a GGUF file" if path.is_dir() else "no such file"
