@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterator
 from itertools import islice
 
-import farthing
 import pytest
+
+import farthing
 from farthing.demo import path
 from farthing.demo.training.corpus import documents
 from farthing.demo.training.evaluate import Numpy

@@ -2,6 +2,7 @@
 
 import gguf
 import pytest
+
 from farthing.demo import path
 from farthing.demo.training.config import is_matrix
 from farthing.demo.training.corpus import TEMPLATE, environment

@@ -6,6 +6,7 @@ from itertools import islice
 from random import Random
 
 import pytest
+
 from farthing.demo.training.corpus import documents, held_out, question, render
 from farthing.demo.training.packing import marked
 from farthing.demo.training.questions import QUESTIONS, sums
