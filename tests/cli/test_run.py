@@ -1,0 +1,129 @@
+"""`farthing run` with a prompt."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from shell import Farthing
+
+from models import STORY_TEXT
+
+REST = STORY_TEXT.removeprefix(" Once upon")
+
+
+def test_a_prompt_is_answered_by_the_chat_template(farthing: Farthing, story: Path) -> None:
+    done = farthing("run", story, "Well?", "--temp", 0)
+    assert (done.returncode, done.stdout, done.stderr) == (0, STORY_TEXT + "\n", "")
+
+
+def test_raw_continues_the_text(farthing: Farthing, story: Path) -> None:
+    assert farthing("run", story, "Once upon", "--raw", "--temp", 0).stdout == REST + "\n"
+
+
+def test_the_prompt_may_be_piped(farthing: Farthing, story: Path) -> None:
+    done = farthing("run", story, "--raw", "--temp", 0, stdin="Once upon")
+    assert (done.returncode, done.stdout) == (0, REST + "\n")
+
+
+def test_sampling_flags(farthing: Farthing, story: Path) -> None:
+    words = ["run", story, "Once upon", "--raw", "--temp", 0]
+    assert farthing(*words, "-n", 2).stdout == " a time\n"
+    assert farthing(*words, "--stop", "the", "-r", "zzz").stdout == " a time, \n"
+    assert farthing(*words, "-l", "2-inf", "-n", 30, "--ignore-eos").stdout.startswith(REST)
+    hot = [*words[:-2], "--temp", 50, "--top-k", 0, "--top-p", 1, "--min-p", 0, "-n", 20]
+    once, again, other = (farthing(*hot, "--seed", seed).stdout for seed in (1, 1, 2))
+    assert once == again != other
+
+
+def test_verbose_prints_timings_to_stderr(farthing: Farthing, story: Path) -> None:
+    done = farthing("run", story, "Once upon", "--raw", "--temp", 0, "-v")
+    assert done.stdout == REST + "\n"
+    assert "prompt: 3 tokens" in done.stderr
+
+
+def test_sessions_and_system_prompts(farthing: Farthing, story: Path, tmp_path: Path) -> None:
+    words = ["run", story, "--temp", 0, "-v", "--session", "tea"]
+    first = farthing(*words, "Well?").stderr
+    second = farthing(*words, "Well?", "--system", "Be brief.").stderr
+    lengths = [int(line.split()[1]) for line in (first, second)]
+    assert lengths[1] > 2 * lengths[0]
+    assert (tmp_path / "sessions" / "tea.json").exists()
+
+
+def test_sessions_need_a_chat(farthing: Farthing, story: Path) -> None:
+    done = farthing("run", story, "x", "--raw", "--session", "tea")
+    assert done.returncode == 2
+    assert "--raw" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["nowhere.gguf", "x"], "nowhere.gguf"),
+        ([__file__, "x"], "test_run.py"),
+        (["{story}", "x", "--top-p", "3"], "top_p is 3"),
+        (["{story}", "x" * 3000], "3"),
+        (["{story}", "x", "--kv-type", "f64"], "f64"),
+        (["{story}", "x", "--session", "../x"], "../x"),
+    ],
+)
+def test_an_error_is_one_line_that_names_it(
+    farthing: Farthing, story: Path, words: list[str], named: str
+) -> None:
+    words = [str(story) if word == "{story}" else word for word in words]
+    done = farthing("run", *words)
+    assert done.returncode == 1
+    assert done.stderr.startswith("farthing: ")
+    assert done.stderr.count("\n") == 1
+    assert named in done.stderr
+
+
+@pytest.mark.parametrize(("debug", "traceback"), [([], False), (["--debug"], True)])
+def test_debug_shows_the_traceback(
+    environment: dict[str, str], debug: list[str], traceback: bool
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "farthing", "run", "nowhere.gguf", "x", *debug],
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    assert done.returncode == 1
+    assert ("Traceback" in done.stderr) == traceback
+
+
+@pytest.mark.parametrize("words", [["--foo"], ["-l", "x"], ["-n", "many"]])
+def test_wrong_flags_are_usage_errors(farthing: Farthing, story: Path, words: list[str]) -> None:
+    done = farthing("run", story, "x", *words)
+    assert done.returncode == 2
+    assert words[0] in done.stderr or words[-1] in done.stderr
+
+
+def test_ctrl_c_stops_at_once(environment: dict[str, str], endless: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "farthing", "run", endless, "Once", "--raw", "-c", "100000"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.read(10)
+        start = time.perf_counter()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=10)
+        assert time.perf_counter() - start < 2
+        assert (process.returncode, errors) == (130, b"")
+
+
+def test_a_reader_that_leaves_ends_it(environment: dict[str, str], endless: Path) -> None:
+    command = f"{sys.executable} -m farthing run {endless} Once --raw -c 100000 | head -c 20"
+    done = subprocess.run(
+        command, shell=True, capture_output=True, text=True, timeout=30, env=environment
+    )
+    assert len(done.stdout) == 20
+    assert done.stderr == ""
