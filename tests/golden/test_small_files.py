@@ -1,0 +1,70 @@
+"""Files written here, computed by the engine and by the reference in double precision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from float_reference import FloatReference
+from small_files import Small, tokens
+
+from farthing import Model
+
+KINDS = {
+    "plain": Small(),
+    "multi-query": Small(kv_heads=1),
+    "every head its own": Small(kv_heads=4),
+    "free head size": Small(head_dim=24),
+    "partly rotated": Small(rotated=8),
+    "tied": Small(tied=True),
+    "rope factors": Small(rope_factors=True),
+    "linear": Small(scaling="linear"),
+    "yarn": Small(scaling="yarn", head_dim=32),
+    "experts": Small(experts=5),
+    "qwen3": Small(architecture="qwen3", qk_norm=True, head_dim=32),
+    "F16": Small(weight_type="F16"),
+    "BF16": Small(weight_type="BF16"),
+}
+IDS = tokens(100)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_float32_cache(kind: str, tmp_path: Path) -> None:
+    path = KINDS[kind].write(tmp_path / "small.gguf")
+    with Model(path, kv_type="f32") as model:
+        error = model.logits(IDS) - FloatReference(path).logits(IDS)
+    # Logits reach 6; what float32 loses is some 1e-5.
+    assert np.abs(error).max() < 5e-5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_half_precision_cache(kind: str, tmp_path: Path) -> None:
+    path = KINDS[kind].write(tmp_path / "small.gguf")
+    with Model(path, kv_type="f16") as model:
+        error = model.logits(IDS) - FloatReference(path, "f16").logits(IDS)
+    # The cache costs 1.2e-3, and the reference rounds alike but for a few values near a tie.
+    assert rms(error) < 2e-4
+
+
+@pytest.mark.parametrize("weight_type", ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"])
+def test_quantized_weights(weight_type: str, tmp_path: Path) -> None:
+    path = Small(weight_type=weight_type).write(tmp_path / "small.gguf")
+    with Model(path) as model:
+        error = model.logits(IDS) - FloatReference(path).logits(IDS)
+    # Activations are rounded to 8 bits in groups of 32, which costs 0.05.
+    assert rms(error) < 0.06
+
+
+def test_quantized_experts(tmp_path: Path) -> None:
+    path = Small(weight_type="Q8_0", experts=5).write(tmp_path / "small.gguf")
+    with Model(path) as model:
+        error = model.logits(IDS) - FloatReference(path).logits(IDS)
+    # Where rounding tips the choice of an expert, the position and those after it are far off.
+    assert np.median([rms(row) for row in error]) < 0.1
+
+
+def rms(x: npt.NDArray[Any]) -> float:
+    return float(np.sqrt(np.mean(x**2)))
