@@ -28,11 +28,7 @@ pub struct Config {
 impl Default for Config {
     /// A context of 4096, 8 sequences, 512 tokens a pass.
     fn default() -> Config {
-        Config {
-            n_ctx: 4096,
-            max_sequences: 8,
-            n_batch: 512,
-        }
+        Config { n_ctx: 4096, max_sequences: 8, n_batch: 512 }
     }
 }
 
@@ -77,10 +73,8 @@ impl Engine {
     /// Starts the thread. Errors: a limit of 0, a context larger than the model's cache, or no
     /// thread to be had.
     pub fn start(model: Box<dyn Forward>, config: Config) -> Result<Engine> {
-        for (name, value) in [
-            ("max_sequences", config.max_sequences),
-            ("n_batch", config.n_batch),
-        ] {
+        for (name, value) in [("max_sequences", config.max_sequences), ("n_batch", config.n_batch)]
+        {
             if value == 0 {
                 return Err(Error::parameter(name, value, "1 or more"));
             }
@@ -108,10 +102,7 @@ impl Engine {
                 Error::Failed(format!("the engine's thread did not start: {error}"))
             })?;
         Ok(Engine {
-            inbox: Mutex::new(Some(Inbox {
-                commands,
-                next_id: 0,
-            })),
+            inbox: Mutex::new(Some(Inbox { commands, next_id: 0 })),
             thread: Mutex::new(Some(thread)),
             shared,
             n_vocab,
@@ -125,12 +116,7 @@ impl Engine {
         request.validate(self.n_vocab, self.n_ctx)?;
         self.send(|id| {
             let (handle, outbox) = mailbox(id, self.shared.gate.clone());
-            let command = GenerateCommand {
-                id,
-                request,
-                outbox,
-                submitted: Instant::now(),
-            };
+            let command = GenerateCommand { id, request, outbox, submitted: Instant::now() };
             (handle, Command::Generate(Box::new(command)))
         })
     }
@@ -142,11 +128,7 @@ impl Engine {
         let n_logits = tokens.len().saturating_mul(self.n_vocab);
         let (evaluation, collector) = evaluation(n_logits, self.shared.gate.clone())?;
         self.send(|id| {
-            let command = EvaluateCommand {
-                id,
-                tokens,
-                collector,
-            };
+            let command = EvaluateCommand { id, tokens, collector };
             (evaluation, Command::Evaluate(command))
         })
     }

@@ -59,10 +59,6 @@ impl Error {
         value: impl ToString,
         allowed: impl Into<String>,
     ) -> Error {
-        Error::Parameter {
-            name,
-            value: value.to_string(),
-            allowed: allowed.into(),
-        }
+        Error::Parameter { name, value: value.to_string(), allowed: allowed.into() }
     }
 }

@@ -60,17 +60,11 @@ pub(crate) struct Collector {
 pub(crate) fn evaluation(n_logits: usize, gate: Arc<Gate>) -> Result<(Evaluation, Collector)> {
     let mut logits = Vec::new();
     logits.try_reserve_exact(n_logits).map_err(|_| {
-        Error::Failed(format!(
-            "there is no memory for {n_logits} logits of 4 bytes"
-        ))
+        Error::Failed(format!("there is no memory for {n_logits} logits of 4 bytes"))
     })?;
     let answer = Arc::<Answer>::default();
     let canceller = Canceller::new(gate);
-    let collector = Collector {
-        answer: answer.clone(),
-        cancelled: canceller.flag(),
-        logits,
-    };
+    let collector = Collector { answer: answer.clone(), cancelled: canceller.flag(), logits };
     Ok((Evaluation { answer, canceller }, collector))
 }
 

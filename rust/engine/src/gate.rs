@@ -32,10 +32,7 @@ fn is_unwanted(flags: &[Flag]) -> bool {
 impl Gate {
     /// `interrupt` is the model's flag.
     pub fn new(interrupt: Flag) -> Gate {
-        Gate {
-            interrupt,
-            state: Mutex::default(),
-        }
+        Gate { interrupt, state: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -47,10 +47,7 @@ pub(crate) struct Canceller {
 
 impl Canceller {
     pub fn new(gate: Arc<Gate>) -> Canceller {
-        Canceller {
-            flag: Flag::default(),
-            gate,
-        }
+        Canceller { flag: Flag::default(), gate }
     }
 
     pub fn flag(&self) -> Flag {
@@ -72,15 +69,8 @@ impl Drop for Canceller {
 pub(crate) fn mailbox(id: u64, gate: Arc<Gate>) -> (Handle, Outbox) {
     let mailbox = Arc::<Mailbox>::default();
     let canceller = Canceller::new(gate);
-    let outbox = Outbox {
-        mailbox: mailbox.clone(),
-        cancelled: canceller.flag(),
-    };
-    let handle = Handle {
-        id,
-        mailbox,
-        canceller,
-    };
+    let outbox = Outbox { mailbox: mailbox.clone(), cancelled: canceller.flag() };
+    let handle = Handle { id, mailbox, canceller };
     (handle, outbox)
 }
 

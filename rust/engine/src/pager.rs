@@ -23,12 +23,7 @@ impl Pager {
     pub fn new(n_pages: usize, page_len: usize) -> Pager {
         // Reversed, so that the first pages are given out first.
         let free = (0..n_pages).rev().map(|page| page as Page).collect();
-        Pager {
-            page_len,
-            free,
-            uses: vec![Uses::default(); n_pages],
-            n_held: 0,
-        }
+        Pager { page_len, free, uses: vec![Uses::default(); n_pages], n_held: 0 }
     }
 
     pub fn n_pages(&self) -> usize {

@@ -46,16 +46,8 @@ impl Prefixes {
             let whole = common / pager.page_len();
             let is_last = whole + 1 == entry.pages.len();
             let takes_last = is_last && pager.is_exclusive_to_prefix(entry.pages[whole]);
-            let positions = if takes_last {
-                common
-            } else {
-                whole * pager.page_len()
-            };
-            let found = Match {
-                entry: index,
-                whole,
-                positions,
-            };
+            let positions = if takes_last { common } else { whole * pager.page_len() };
+            let found = Match { entry: index, whole, positions };
             (positions, entry.used, found)
         });
         candidates
@@ -65,10 +57,7 @@ impl Prefixes {
 
     /// Pages of a match that sequences hold already.
     pub fn held_pages(&self, found: Match, pager: &Pager) -> usize {
-        self.shared_pages(found)
-            .iter()
-            .filter(|&&page| pager.is_held(page))
-            .count()
+        self.shared_pages(found).iter().filter(|&&page| pager.is_held(page)).count()
     }
 
     fn shared_pages(&self, found: Match) -> &[Page] {
@@ -113,11 +102,7 @@ impl Prefixes {
         pages.truncate(n_pages);
         self.clock += 1;
         let used = self.clock;
-        if let Some(entry) = self
-            .entries
-            .iter_mut()
-            .find(|e| e.tokens.starts_with(tokens))
-        {
+        if let Some(entry) = self.entries.iter_mut().find(|e| e.tokens.starts_with(tokens)) {
             entry.used = used;
             forget_all(&pages, pager);
             return;
@@ -129,11 +114,7 @@ impl Prefixes {
             }
             !superseded
         });
-        self.entries.push(Entry {
-            tokens: tokens.to_vec(),
-            pages,
-            used,
-        });
+        self.entries.push(Entry { tokens: tokens.to_vec(), pages, used });
     }
 
     /// Frees a page that no sequence holds; false if there is none.
@@ -195,10 +176,7 @@ mod tests {
         let kept = keep(&mut prefixes, &mut pager, &[1, 2, 3, 4, 5, 6, 7, 8, 9]);
 
         let found = prefixes.find(&[1, 2, 3, 4, 5, 0], &pager);
-        assert_eq!(
-            found.positions, 4,
-            "a page that goes on otherwise is not shared"
-        );
+        assert_eq!(found.positions, 4, "a page that goes on otherwise is not shared");
         assert_eq!(prefixes.take(found, &mut pager), kept[..1]);
 
         let found = prefixes.find(&[1, 2, 3, 4], &pager);

@@ -32,17 +32,9 @@ impl Request {
     pub(crate) fn validate(&self, n_vocab: usize, n_ctx: usize) -> Result<()> {
         check_prompt(&self.tokens, n_vocab, n_ctx, n_ctx - 1)?;
         check_ids("stop_tokens", self.stop_tokens.iter().copied(), n_vocab)?;
-        check_ids(
-            "logit_bias",
-            self.sampling.logit_bias.iter().map(|&(id, _)| id),
-            n_vocab,
-        )?;
+        check_ids("logit_bias", self.sampling.logit_bias.iter().map(|&(id, _)| id), n_vocab)?;
         if let Some(n) = self.logprobs.filter(|&n| n > MAX_LOGPROBS) {
-            return Err(Error::parameter(
-                "logprobs",
-                n,
-                format!("0 to {MAX_LOGPROBS}"),
-            ));
+            return Err(Error::parameter("logprobs", n, format!("0 to {MAX_LOGPROBS}")));
         }
         self.sampling.validate()
     }
@@ -59,11 +51,7 @@ pub(crate) fn check_prompt(
         return Err(Error::EmptyPrompt);
     }
     if tokens.len() > limit {
-        return Err(Error::PromptTooLong {
-            n_prompt: tokens.len(),
-            n_ctx,
-            limit,
-        });
+        return Err(Error::PromptTooLong { n_prompt: tokens.len(), n_ctx, limit });
     }
     check_ids("tokens", tokens.iter().copied(), n_vocab)
 }
@@ -71,11 +59,7 @@ pub(crate) fn check_prompt(
 fn check_ids(name: &str, ids: impl Iterator<Item = u32>, n_vocab: usize) -> Result<()> {
     for (index, id) in ids.enumerate() {
         if id as usize >= n_vocab {
-            return Err(Error::UnknownToken {
-                place: format!("{name}[{index}]"),
-                id,
-                n_vocab,
-            });
+            return Err(Error::UnknownToken { place: format!("{name}[{index}]"), id, n_vocab });
         }
     }
     Ok(())

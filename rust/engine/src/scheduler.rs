@@ -155,11 +155,8 @@ impl Scheduler {
                 Match::default()
             };
             let needed = self.reserve(next) - self.prefixes.held_pages(found, &self.pager);
-            let promised: usize = self
-                .running
-                .iter()
-                .map(|s| self.reserve(s).saturating_sub(s.pages.len()))
-                .sum();
+            let promised: usize =
+                self.running.iter().map(|s| self.reserve(s).saturating_sub(s.pages.len())).sum();
             if self.pager.n_held() + promised + needed > self.pager.n_pages() {
                 return;
             }
@@ -234,8 +231,7 @@ impl Scheduler {
         let pages = std::mem::take(&mut sequence.pages);
         let computed = std::mem::take(&mut sequence.computed);
         if keep && sequence.is_kept() && computed > 0 {
-            self.prefixes
-                .keep(&sequence.tokens[..computed], pages, &mut self.pager);
+            self.prefixes.keep(&sequence.tokens[..computed], pages, &mut self.pager);
         } else {
             for page in pages {
                 self.pager.release(page);
@@ -249,11 +245,7 @@ mod tests {
     use super::*;
 
     fn scheduler(n_pages: usize, max_sequences: usize) -> Scheduler {
-        let limits = Limits {
-            n_ctx: n_pages * 4,
-            max_sequences,
-            max_rows: 6,
-        };
+        let limits = Limits { n_ctx: n_pages * 4, max_sequences, max_rows: 6 };
         Scheduler::new(limits, n_pages, 4)
     }
 
@@ -292,10 +284,7 @@ mod tests {
         let mut scheduler = scheduler(100, 1);
         add(&mut scheduler, &[10]);
         let step = scheduler.plan(6);
-        assert_eq!(
-            (step.runs[0].start, step.runs[0].wants),
-            (0, Wants::Nothing)
-        );
+        assert_eq!((step.runs[0].start, step.runs[0].wants), (0, Wants::Nothing));
         scheduler.absorb(&step, &[Outcome::Continue]);
         let step = scheduler.plan(6);
         assert_eq!((step.runs[0].start, step.runs[0].wants), (6, Wants::Last));
@@ -340,10 +329,7 @@ mod tests {
         }
         // Eight pages in common and one each.
         assert_eq!(pass(&mut scheduler, 100), [(1, 3), (2, 3), (3, 3)]);
-        assert_eq!(
-            (scheduler.pager().n_held(), scheduler.pager().n_kept()),
-            (11, 1)
-        );
+        assert_eq!((scheduler.pager().n_held(), scheduler.pager().n_kept()), (11, 1));
     }
 
     #[test]
@@ -375,12 +361,7 @@ mod tests {
     #[test]
     fn evaluations_neither_take_nor_leave_prefixes() {
         let mut scheduler = scheduler(10, 1);
-        let sequences = [
-            (1, Wants::Last),
-            (1, Wants::All),
-            (2, Wants::All),
-            (2, Wants::Last),
-        ];
+        let sequences = [(1, Wants::Last), (1, Wants::All), (2, Wants::All), (2, Wants::Last)];
         for (id, (token, wants)) in (0..).zip(sequences) {
             scheduler.add(Sequence::new(id, vec![token; 6], wants));
             let step = scheduler.plan(6);
@@ -397,9 +378,6 @@ mod tests {
         add(&mut scheduler, &[6]);
         let step = scheduler.plan(50);
         scheduler.absorb(&step, &[Outcome::Failed]);
-        assert_eq!(
-            (scheduler.pager().n_held(), scheduler.pager().n_kept()),
-            (0, 0)
-        );
+        assert_eq!((scheduler.pager().n_held(), scheduler.pager().n_kept()), (0, 0));
     }
 }

@@ -20,14 +20,7 @@ pub(crate) struct Sequence {
 
 impl Sequence {
     pub fn new(id: u64, tokens: Vec<u32>, wants: Wants) -> Sequence {
-        Sequence {
-            id,
-            tokens,
-            computed: 0,
-            pages: Vec::new(),
-            wants,
-            cached: 0,
-        }
+        Sequence { id, tokens, computed: 0, pages: Vec::new(), wants, cached: 0 }
     }
 
     /// Tokens that are not computed yet.

@@ -138,23 +138,14 @@ impl Worker {
     }
 
     fn generate(&mut self, command: GenerateCommand) {
-        let GenerateCommand {
-            id,
-            request,
-            outbox,
-            submitted,
-        } = command;
+        let GenerateCommand { id, request, outbox, submitted } = command;
         let (generation, tokens) = Generation::new(request, outbox, submitted, self.config.n_ctx);
         self.jobs.insert(id, Job::Generate(Box::new(generation)));
         self.scheduler.add(Sequence::new(id, tokens, Wants::Last));
     }
 
     fn evaluate(&mut self, command: EvaluateCommand) {
-        let EvaluateCommand {
-            id,
-            tokens,
-            collector,
-        } = command;
+        let EvaluateCommand { id, tokens, collector } = command;
         self.jobs.insert(id, Job::Evaluate(collector));
         self.scheduler.add(Sequence::new(id, tokens, Wants::All));
     }
@@ -185,10 +176,7 @@ impl Worker {
     fn step(&mut self) {
         let budget = self.config.n_batch.max(self.config.max_sequences);
         let step = self.scheduler.plan(budget);
-        debug_assert!(
-            !step.runs.is_empty(),
-            "there is always a sequence that fits"
-        );
+        debug_assert!(!step.runs.is_empty(), "there is always a sequence that fits");
         for id in &step.ids {
             if let (Some(job), Some(sequence)) =
                 (self.jobs.get_mut(id), self.scheduler.running(*id))
@@ -197,11 +185,7 @@ impl Worker {
             }
         }
         let flags = step.ids.iter().filter_map(|id| self.jobs.get(id));
-        if !self
-            .shared
-            .gate
-            .begin(flags.map(|job| job.flag().clone()).collect())
-        {
+        if !self.shared.gate.begin(flags.map(|job| job.flag().clone()).collect()) {
             return;
         }
         let result = self.forward(&step);
@@ -249,8 +233,7 @@ impl Worker {
             };
             let outcome = job.absorb(sequence, run, rows, &mut self.scratch);
             let gave_output = outcome != Outcome::Continue;
-            self.ready
-                .extend((gave_output && job.notify()).then_some(*id));
+            self.ready.extend((gave_output && job.notify()).then_some(*id));
             if matches!(outcome, Outcome::Done | Outcome::Failed) {
                 self.jobs.remove(id);
             }

@@ -29,10 +29,7 @@ fn cancelling_ends_a_long_pass_within_milliseconds() {
         collect(&engine.submit(greedy(prompt(2, 5), 5)).expect("valid")).tokens,
         continuation(&prompt(2, 5), 5)
     );
-    assert!(
-        handle.take(SECOND).is_empty(),
-        "nothing after the end, and at once"
-    );
+    assert!(handle.take(SECOND).is_empty(), "nothing after the end, and at once");
 }
 
 #[test]
@@ -52,17 +49,12 @@ fn who_shares_a_pass_with_a_cancelled_request_loses_nothing() {
     let engine = fake.start(3, 64);
     for i in 0..10 {
         let kept = engine.submit(greedy(prompt(i, 40), 10)).expect("valid");
-        let cancelled = engine
-            .submit(greedy(prompt(i + 50, 60), 10))
-            .expect("valid");
+        let cancelled = engine.submit(greedy(prompt(i + 50, 60), 10)).expect("valid");
         thread::sleep(MS * i as u32 / 2);
         cancelled.cancel();
         assert_eq!(collect(&kept).tokens, continuation(&prompt(i, 40), 10));
         let reason = collect(&cancelled).reason();
-        assert!(matches!(
-            reason,
-            FinishReason::Cancelled | FinishReason::Length
-        ));
+        assert!(matches!(reason, FinishReason::Cancelled | FinishReason::Length));
     }
 }
 
@@ -74,10 +66,7 @@ fn cancelling_what_waits_takes_it_out_of_the_queue() {
     let waiting = engine.submit(greedy(prompt(2, 4), 100)).expect("valid");
     waiting.cancel();
     let answer = collect(&waiting);
-    assert_eq!(
-        (answer.reason(), answer.tokens.len()),
-        (FinishReason::Cancelled, 0)
-    );
+    assert_eq!((answer.reason(), answer.tokens.len()), (FinishReason::Cancelled, 0));
     assert_eq!(answer.finished().1.prompt_tokens, 4);
     running.cancel();
     assert_eq!(collect(&running).reason(), FinishReason::Cancelled);
@@ -149,9 +138,7 @@ fn a_failing_pass_ends_its_requests_and_no_others() {
 fn forbidding_all_tokens_is_an_error() {
     let engine = Fake::new(8, 4).start(1, 8);
     let mut request = greedy(vec![1], 5);
-    request.sampling.logit_bias = (0..N_VOCAB as u32)
-        .map(|id| (id, f32::NEG_INFINITY))
-        .collect();
+    request.sampling.logit_bias = (0..N_VOCAB as u32).map(|id| (id, f32::NEG_INFINITY)).collect();
     for temperature in [0.0, 0.8] {
         request.sampling.temperature = temperature;
         assert_eq!(

@@ -27,20 +27,14 @@ fn a_stop_token_ends_without_being_given_out() {
     let expected = continuation(&[1, 2, 3], 10);
     let mut request = greedy(vec![1, 2, 3], 10);
     request.stop_tokens = vec![expected[4]];
-    let end = expected
-        .iter()
-        .position(|&id| id == expected[4])
-        .expect("it is there");
+    let end = expected.iter().position(|&id| id == expected[4]).expect("it is there");
     let stopped = answer(&engine, request.clone());
     assert_eq!(stopped.tokens, expected[..end]);
     assert_eq!(stopped.reason(), FinishReason::Stop);
     let Some(Output::Finished { timings, usage, .. }) = stopped.outputs.last() else {
         panic!("not finished");
     };
-    assert_eq!(
-        (timings.predicted_n, usage.completion_tokens),
-        (end + 1, end)
-    );
+    assert_eq!((timings.predicted_n, usage.completion_tokens), (end + 1, end));
 
     request.sampling.ignore_eos = true;
     let ignoring = answer(&engine, request);
@@ -59,10 +53,7 @@ fn without_max_tokens_the_context_is_the_end() {
     assert_eq!(answer(&engine, request.clone()).tokens.len(), 20);
     request.max_tokens = Some(0);
     let none = answer(&engine, request);
-    assert_eq!(
-        (none.tokens.len(), none.reason()),
-        (0, FinishReason::Length)
-    );
+    assert_eq!((none.tokens.len(), none.reason()), (0, FinishReason::Length));
 }
 
 #[test]
@@ -74,10 +65,7 @@ fn bad_requests_are_refused_with_names_and_numbers() {
         let error = engine.submit(request).err().expect("it is refused");
         error.to_string()
     };
-    assert_eq!(
-        refusal(|r| r.tokens.clear()),
-        "the prompt has no tokens; it must have at least 1"
-    );
+    assert_eq!(refusal(|r| r.tokens.clear()), "the prompt has no tokens; it must have at least 1");
     assert_eq!(
         refusal(|r| r.tokens = vec![1; 30]),
         "the prompt has 30 tokens; the context of 30 tokens allows at most 29"
@@ -98,18 +86,9 @@ fn bad_requests_are_refused_with_names_and_numbers() {
         refusal(|r| r.sampling.logit_bias = vec![(7, f32::NAN)]),
         "logit_bias is NaN for token 7, but must be finite or minus infinity"
     );
-    assert_eq!(
-        refusal(|r| r.logprobs = Some(21)),
-        "logprobs is 21, but must be 0 to 20"
-    );
-    assert_eq!(
-        refusal(|r| r.sampling.top_p = 1.5),
-        "top_p is 1.5, but must be 0 to 1"
-    );
-    assert_eq!(
-        refusal(|r| r.sampling.min_p = -0.1),
-        "min_p is -0.1, but must be 0 to 1"
-    );
+    assert_eq!(refusal(|r| r.logprobs = Some(21)), "logprobs is 21, but must be 0 to 20");
+    assert_eq!(refusal(|r| r.sampling.top_p = 1.5), "top_p is 1.5, but must be 0 to 1");
+    assert_eq!(refusal(|r| r.sampling.min_p = -0.1), "min_p is -0.1, but must be 0 to 1");
     assert_eq!(
         refusal(|r| r.sampling.typical_p = f32::NAN),
         "typical_p is NaN, but must be 0 to 1"
@@ -132,11 +111,7 @@ fn bad_requests_are_refused_with_names_and_numbers() {
 
 #[test]
 fn bad_limits_are_refused() {
-    let good = Config {
-        n_ctx: 32,
-        max_sequences: 1,
-        n_batch: 1,
-    };
+    let good = Config { n_ctx: 32, max_sequences: 1, n_batch: 1 };
     let refusal = |config| {
         let engine = Engine::start(Box::new(Fake::new(8, 4)), config);
         engine.err().map(|error: Error| error.to_string())
@@ -147,13 +122,7 @@ fn bad_limits_are_refused() {
         Some("n_ctx is 33, but must be 1 to 32, the positions of the KV cache")
     );
     assert!(refusal(Config { n_batch: 0, ..good }).is_some());
-    assert!(
-        refusal(Config {
-            max_sequences: 0,
-            ..good
-        })
-        .is_some()
-    );
+    assert!(refusal(Config { max_sequences: 0, ..good }).is_some());
 }
 
 #[test]
@@ -161,10 +130,7 @@ fn a_seed_repeats_and_another_one_does_not() {
     let engine = Fake::new(64, 4).start(4, 64);
     let sampled = |seed| {
         let mut request = greedy(prompt(3, 9), 30);
-        request.sampling = Sampling {
-            seed,
-            ..Sampling::default()
-        };
+        request.sampling = Sampling { seed, ..Sampling::default() };
         answer(&engine, request).tokens
     };
     let first = sampled(Some(11));
@@ -186,23 +152,14 @@ fn logprobs_are_of_the_raw_logits() {
     // A bias decides for the third, but is not in the number.
     request.sampling.logit_bias = vec![(order[2], 100.0)];
     let answer = answer(&engine, request);
-    let Output::Token {
-        id,
-        logprob: Some(logprob),
-    } = &answer.outputs[0]
-    else {
+    let Output::Token { id, logprob: Some(logprob) } = &answer.outputs[0] else {
         panic!("{answer:?}");
     };
     assert_eq!(*id, order[2]);
     assert!((f64::from(logprob.logprob) - expected(*id)).abs() < 1e-5);
     let ids: Vec<u32> = logprob.top.iter().map(|t| t.0).collect();
     assert_eq!(ids, order[..3]);
-    assert!(
-        logprob
-            .top
-            .iter()
-            .all(|&(id, p)| (f64::from(p) - expected(id)).abs() < 1e-5)
-    );
+    assert!(logprob.top.iter().all(|&(id, p)| (f64::from(p) - expected(id)).abs() < 1e-5));
 }
 
 #[test]
@@ -226,27 +183,14 @@ fn timings_add_up() {
     let Some(Output::Finished { timings, .. }) = answer.outputs.last() else {
         panic!("{answer:?}");
     };
-    assert_eq!(
-        (timings.prompt_n, timings.predicted_n, timings.cached_n),
-        (12, 5, 0)
-    );
-    assert!(
-        timings.prompt_ms >= 12.0 && timings.predicted_ms >= 4.0,
-        "{timings:?}"
-    );
+    assert_eq!((timings.prompt_n, timings.predicted_n, timings.cached_n), (12, 5, 0));
+    assert!(timings.prompt_ms >= 12.0 && timings.predicted_ms >= 4.0, "{timings:?}");
     assert!(timings.queue_ms >= 0.0 && timings.queue_ms < timings.prompt_ms);
 }
 
 #[test]
 fn samplers_have_their_default_order() {
     let names: Vec<&str> = sampler_names().collect();
-    let expected = [
-        "penalties",
-        "top_k",
-        "typ_p",
-        "top_p",
-        "min_p",
-        "temperature",
-    ];
+    let expected = ["penalties", "top_k", "typ_p", "top_p", "min_p", "temperature"];
     assert_eq!(names, expected);
 }

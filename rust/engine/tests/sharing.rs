@@ -31,11 +31,7 @@ fn concurrent_requests_do_not_disturb_each_other() {
     }
     assert!(fake.run_lengths().iter().any(|runs| runs.len() == 8));
     assert!(fake.run_lengths().iter().all(|runs| runs.len() <= 8));
-    assert!(
-        fake.run_lengths()
-            .iter()
-            .all(|runs| runs.iter().sum::<usize>() <= 16)
-    );
+    assert!(fake.run_lengths().iter().all(|runs| runs.iter().sum::<usize>() <= 16));
 }
 
 #[test]
@@ -43,16 +39,11 @@ fn sampling_does_not_depend_on_the_company() {
     let request = |seed| Request {
         tokens: prompt(5, 10),
         max_tokens: Some(25),
-        sampling: Sampling {
-            seed: Some(seed),
-            repeat_penalty: 1.3,
-            ..Sampling::default()
-        },
+        sampling: Sampling { seed: Some(seed), repeat_penalty: 1.3, ..Sampling::default() },
         ..Request::default()
     };
-    let alone: Vec<Vec<u32>> = (0..6)
-        .map(|seed| answer(&Fake::new(64, 4).start(1, 64), request(seed)).tokens)
-        .collect();
+    let alone: Vec<Vec<u32>> =
+        (0..6).map(|seed| answer(&Fake::new(64, 4).start(1, 64), request(seed)).tokens).collect();
     let fake = Fake::new(128, 4);
     let engine = fake.start(4, 8);
     let handles = submit_together(&fake, &engine, (0..6).map(request));
@@ -90,10 +81,7 @@ fn everyone_advances_in_every_pass() {
         assert_eq!(collect(handle).tokens, continuation(&[i as u32], 10));
     }
     let passes = fake.run_lengths();
-    assert!(
-        passes.iter().filter(|runs| runs.len() == 4).count() >= 9,
-        "{passes:?}"
-    );
+    assert!(passes.iter().filter(|runs| runs.len() == 4).count() >= 9, "{passes:?}");
 }
 
 #[test]
@@ -109,10 +97,7 @@ fn preempted_requests_give_the_same_tokens() {
         assert_eq!(answer.finished().1.cached_tokens, 0);
     }
     let computed: usize = fake.run_lengths().iter().flatten().sum();
-    assert!(
-        computed > 5 * 59,
-        "nothing was preempted: {computed} tokens computed"
-    );
+    assert!(computed > 5 * 59, "nothing was preempted: {computed} tokens computed");
 }
 
 #[test]
@@ -120,11 +105,7 @@ fn a_sampled_request_survives_preemption() {
     let request = |i: u64| Request {
         tokens: prompt(i, 12),
         max_tokens: Some(48),
-        sampling: Sampling {
-            seed: Some(i),
-            frequency_penalty: 0.1,
-            ..Sampling::default()
-        },
+        sampling: Sampling { seed: Some(i), frequency_penalty: 0.1, ..Sampling::default() },
         ..Request::default()
     };
     let fake = Fake::new(20, 4);
@@ -207,18 +188,13 @@ fn a_common_beginning_is_shared_by_requests_at_the_same_time() {
 fn the_queue_is_first_come_first_served() {
     let fake = Fake::new(32, 4);
     let engine = fake.start(1, 16);
-    let handles: Vec<Handle> = (0..5)
-        .map(|i| submit(&engine, greedy(prompt(i, 8), 8)))
-        .collect();
+    let handles: Vec<Handle> = (0..5).map(|i| submit(&engine, greedy(prompt(i, 8), 8))).collect();
     assert!(handles.windows(2).all(|pair| pair[0].id() < pair[1].id()));
     handles.iter().for_each(|handle| drop(collect(handle)));
     let log = fake.log.lock().expect("not poisoned");
     let starts = log.passes.iter().flatten().filter(|run| run.start == 0);
     let expected: Vec<Vec<u32>> = (0..5).map(|i| prompt(i, 8)).collect();
-    assert_eq!(
-        starts.map(|run| run.tokens.clone()).collect::<Vec<_>>(),
-        expected
-    );
+    assert_eq!(starts.map(|run| run.tokens.clone()).collect::<Vec<_>>(), expected);
 }
 
 #[test]
@@ -246,10 +222,7 @@ fn two_hundred_requests_with_random_cancels_leak_nothing() {
     waiting.into_iter().for_each(finish);
     wait_until("all is over", || engine.status().running == 0);
     let status = engine.status();
-    assert_eq!(
-        (status.waiting, status.used_pages, status.n_pages),
-        (0, 0, 60)
-    );
+    assert_eq!((status.waiting, status.used_pages, status.n_pages), (0, 0, 60));
     assert!(status.kept_pages > 0);
     // Every page can still be had.
     let all = answer(&engine, greedy(prompt(7, 159), 1));

@@ -36,12 +36,7 @@ enum Places {
 impl Array {
     /// Scalars in a row. `encoded` holds exactly `len` valid elements.
     pub(crate) fn fixed(element_type: ValueType, len: usize, encoded: Bytes) -> Array {
-        Array {
-            element_type,
-            len,
-            encoded,
-            places: Places::Fixed,
-        }
+        Array { element_type, len, encoded, places: Places::Fixed }
     }
 
     /// Strings. `noted` are the places of every `NOTED`th in `encoded`, which holds exactly `len`.

@@ -47,10 +47,7 @@ impl Bytes {
             Owner::Map(map) => map.len(),
             Owner::Buffer(buffer) => buffer.len(),
         };
-        Bytes {
-            owner: Arc::new(owner),
-            range: 0..len,
-        }
+        Bytes { owner: Arc::new(owner), range: 0..len }
     }
 
     /// The bytes at `range`, counted from the start of these; `None` if it reaches past their end.
@@ -60,10 +57,7 @@ impl Bytes {
         }
         let start = self.range.start;
         let range = start + range.start..start + range.end;
-        Some(Bytes {
-            owner: Arc::clone(&self.owner),
-            range,
-        })
+        Some(Bytes { owner: Arc::clone(&self.owner), range })
     }
 
     /// Where these bytes begin in the file or buffer that they lie in.

@@ -55,17 +55,10 @@ impl Gguf {
         let mut tensors = first.tensors;
         for (path, part) in rest {
             let number = parts.len();
-            tensors.extend(
-                part.tensors
-                    .into_iter()
-                    .map(|tensor| tensor.of_part(number)),
-            );
+            tensors.extend(part.tensors.into_iter().map(|tensor| tensor.of_part(number)));
             parts.push(path);
         }
-        let names = tensors
-            .iter()
-            .enumerate()
-            .map(|(index, tensor)| (tensor.name.clone(), index));
+        let names = tensors.iter().enumerate().map(|(index, tensor)| (tensor.name.clone(), index));
         Gguf {
             version: first.version,
             alignment: first.alignment,

@@ -106,9 +106,7 @@ pub(crate) fn removed(id: u32) -> Option<&'static str> {
 impl GgmlType {
     fn find(matches: impl Fn(&Row) -> bool) -> Option<GgmlType> {
         let row = TYPES.iter().position(matches)?;
-        Some(GgmlType {
-            row: u8::try_from(row).ok()?,
-        })
+        Some(GgmlType { row: u8::try_from(row).ok()? })
     }
 
     fn row(self) -> &'static Row {
@@ -179,10 +177,7 @@ mod tests {
     #[test]
     fn every_id_up_to_the_last_is_known_or_removed() {
         for id in 0..=42 {
-            assert!(
-                GgmlType::from_id(id).is_some() != removed(id).is_some(),
-                "{id}"
-            );
+            assert!(GgmlType::from_id(id).is_some() != removed(id).is_some(), "{id}");
         }
         assert_eq!(GgmlType::from_id(43), None);
     }

@@ -34,18 +34,10 @@ impl Metadata {
         let mut index = HashMap::new();
         for (second, (key, _)) in entries.iter().enumerate() {
             if let Some(first) = index.insert(key.clone(), second) {
-                return Err(Problem::DuplicateKey {
-                    key: key.clone(),
-                    first,
-                    second,
-                });
+                return Err(Problem::DuplicateKey { key: key.clone(), first, second });
             }
         }
-        Ok(Metadata {
-            file: file.into(),
-            entries,
-            index,
-        })
+        Ok(Metadata { file: file.into(), entries, index })
     }
 
     /// The file that these were read from.
@@ -71,9 +63,7 @@ impl Metadata {
 
     /// Keys and values in the file's order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
-        self.entries
-            .iter()
-            .map(|(key, value)| (key.as_str(), value))
+        self.entries.iter().map(|(key, value)| (key.as_str(), value))
     }
 
     /// The value of a key as a `T`, or `None` if the key is missing.
@@ -85,11 +75,7 @@ impl Metadata {
             Some(value) => Ok(Some(value)),
             None => {
                 let (key, found, wanted) = (key.to_owned(), value.describe(), T::WANTED);
-                Err(Error::at(&self.file)(Problem::WrongType {
-                    key,
-                    found,
-                    wanted,
-                }))
+                Err(Error::at(&self.file)(Problem::WrongType { key, found, wanted }))
             }
         }
     }

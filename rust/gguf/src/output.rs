@@ -49,11 +49,7 @@ pub(crate) fn write_parts(
         return Err(Error::at(path)(Problem::TooManyParts { count, max }));
     };
     // The first part has all entries; the others need the alignment.
-    let aligned = entries
-        .iter()
-        .filter(|entry| entry.0 == ALIGNMENT_KEY)
-        .cloned()
-        .collect();
+    let aligned = entries.iter().filter(|entry| entry.0 == ALIGNMENT_KEY).cloned().collect();
     let mut entries = Some(entries);
     let mut written: Vec<PathBuf> = Vec::new();
     for (no, tensors) in (0..numbered).zip(parts) {
@@ -61,10 +57,7 @@ pub(crate) fn write_parts(
         // Of the types that ggml reads.
         entries.push((split::NO.into(), no.into()));
         entries.push((split::COUNT.into(), numbered.into()));
-        entries.push((
-            split::TENSORS.into(),
-            i32::try_from(total).unwrap_or(i32::MAX).into(),
-        ));
+        entries.push((split::TENSORS.into(), i32::try_from(total).unwrap_or(i32::MAX).into()));
         let file = split::part_path(path, no.into(), numbered.into());
         if let Err(error) = write_file(&file, alignment, &entries, tensors) {
             for file in written {
@@ -176,14 +169,14 @@ fn header(
         out.extend_from_slice(&tensor.ty.id().to_le_bytes());
         out.extend_from_slice(&offset.to_le_bytes());
         let end = offset.checked_add(tensor.n_bytes);
-        offset = end
-            .and_then(|end| end.checked_next_multiple_of(alignment))
-            .ok_or_else(|| Problem::TooLarge {
+        offset = end.and_then(|end| end.checked_next_multiple_of(alignment)).ok_or_else(|| {
+            Problem::TooLarge {
                 tensor: tensor.name.clone(),
                 shape: tensor.shape.iter().map(|&length| length as u64).collect(),
                 ty: tensor.ty.name(),
                 max: u64::MAX - offset,
-            })?;
+            }
+        })?;
     }
     Ok(out)
 }

@@ -40,19 +40,12 @@ impl Part {
         let entry_count = reader.u64().map_err(at)?;
         let entries = metadata::read_entries(&mut reader, entry_count).map_err(at)?;
         let metadata = Metadata::new(file, entries).map_err(at)?;
-        let alignment = metadata
-            .opt_u32(ALIGNMENT_KEY)?
-            .unwrap_or(DEFAULT_ALIGNMENT);
+        let alignment = metadata.opt_u32(ALIGNMENT_KEY)?.unwrap_or(DEFAULT_ALIGNMENT);
         let alignment = check_alignment(alignment).map_err(at)?;
         let table = tensor::read_table(&mut reader, tensor_count, alignment).map_err(at)?;
         let data = tensor_data(bytes, reader.position(), alignment);
         let tensors = tensor::place(table, &data).map_err(at)?;
-        Ok(Part {
-            version,
-            alignment,
-            metadata,
-            tensors,
-        })
+        Ok(Part { version, alignment, metadata, tensors })
     }
 }
 
@@ -72,9 +65,7 @@ fn map(path: &Path) -> Checked<Bytes> {
 fn read_version(reader: &mut Reader<'_>) -> Checked<u32> {
     let magic = reader.take(MAGIC.len() as u64)?;
     if magic != MAGIC {
-        return Err(Problem::NotGguf {
-            found: excerpt(magic),
-        });
+        return Err(Problem::NotGguf { found: excerpt(magic) });
     }
     let found = reader.u32()?;
     match (found, found.swap_bytes()) {
@@ -89,10 +80,7 @@ pub(crate) fn check_alignment(found: u32) -> Checked<u64> {
     if found.is_power_of_two() && found >= MIN_ALIGNMENT {
         Ok(found.into())
     } else {
-        Err(Problem::Alignment {
-            found,
-            min: MIN_ALIGNMENT,
-        })
+        Err(Problem::Alignment { found, min: MIN_ALIGNMENT })
     }
 }
 

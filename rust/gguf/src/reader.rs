@@ -41,11 +41,7 @@ pub(crate) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(bytes: &'a Bytes) -> Reader<'a> {
-        Reader {
-            item: Item::Header,
-            bytes,
-            position: 0,
-        }
+        Reader { item: Item::Header, bytes, position: 0 }
     }
 
     /// Bytes read so far.
@@ -60,17 +56,10 @@ impl<'a> Reader<'a> {
     /// The next `needed` bytes.
     pub(crate) fn take(&mut self, needed: u64) -> Checked<&'a [u8]> {
         let at = self.position;
-        let end = usize::try_from(needed)
-            .ok()
-            .and_then(|needed| at.checked_add(needed));
-        let found =
-            end.and_then(|end| self.bytes.get(at..end))
-                .ok_or_else(|| Problem::Truncated {
-                    item: self.item.to_string(),
-                    at,
-                    needed,
-                    left: self.left(),
-                })?;
+        let end = usize::try_from(needed).ok().and_then(|needed| at.checked_add(needed));
+        let found = end.and_then(|end| self.bytes.get(at..end)).ok_or_else(|| {
+            Problem::Truncated { item: self.item.to_string(), at, needed, left: self.left() }
+        })?;
         self.position += found.len();
         Ok(found)
     }
@@ -93,11 +82,7 @@ impl<'a> Reader<'a> {
     pub(crate) fn claim(&self, count: u64, what: &'static str, each: usize) -> Checked<usize> {
         usize::try_from(count)
             .ok()
-            .filter(|&count| {
-                count
-                    .checked_mul(each)
-                    .is_some_and(|bytes| bytes <= self.left())
-            })
+            .filter(|&count| count.checked_mul(each).is_some_and(|bytes| bytes <= self.left()))
             .ok_or_else(|| Problem::Count {
                 item: self.item.to_string(),
                 count,
@@ -117,29 +102,18 @@ impl<'a> Reader<'a> {
         let bytes = self.string()?;
         let (item, len) = (|| self.item.to_string(), bytes.len());
         if bytes.is_empty() || len > max {
-            return Err(Problem::NameLength {
-                item: item(),
-                len,
-                max,
-            });
+            return Err(Problem::NameLength { item: item(), len, max });
         }
         std::str::from_utf8(bytes).map_err(|error| {
             let valid = error.valid_up_to();
-            Problem::NotUtf8 {
-                item: item(),
-                valid,
-                len,
-                text: excerpt(bytes),
-            }
+            Problem::NotUtf8 { item: item(), valid, len, text: excerpt(bytes) }
         })
     }
 
     pub(crate) fn value_type(&mut self) -> Checked<ValueType> {
         let found = self.u32()?;
-        ValueType::from_id(found).ok_or_else(|| Problem::ValueType {
-            item: self.item.to_string(),
-            found,
-        })
+        ValueType::from_id(found)
+            .ok_or_else(|| Problem::ValueType { item: self.item.to_string(), found })
     }
 
     /// A value of this type.
@@ -159,11 +133,7 @@ impl<'a> Reader<'a> {
 
     fn array_value(&mut self, depth: usize) -> Checked<Array> {
         if depth > MAX_DEPTH {
-            return Err(Problem::Depth {
-                item: self.item.to_string(),
-                depth,
-                max: MAX_DEPTH,
-            });
+            return Err(Problem::Depth { item: self.item.to_string(), depth, max: MAX_DEPTH });
         }
         let ty = self.value_type()?;
         let count = self.u64()?;
@@ -200,10 +170,7 @@ impl<'a> Reader<'a> {
 
     fn bad_bool(&self, bytes: &[u8]) -> Problem {
         let found = bytes.iter().copied().max().unwrap_or(0);
-        Problem::Bool {
-            item: self.item.to_string(),
-            found,
-        }
+        Problem::Bool { item: self.item.to_string(), found }
     }
 
     /// What was read since `start`, as bytes that live on.

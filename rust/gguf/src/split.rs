@@ -52,11 +52,7 @@ fn sibling(path: &Path, no: u32, count: u32, wanted: u32) -> Checked<PathBuf> {
     let name = path.file_name().and_then(|name| name.to_str());
     match name.and_then(|name| name.strip_suffix(&end)) {
         Some(stem) => Ok(path.with_file_name(format!("{stem}{}", suffix(wanted, count)))),
-        None => Err(Problem::SplitName {
-            no,
-            count,
-            wanted: end,
-        }),
+        None => Err(Problem::SplitName { no, count, wanted: end }),
     }
 }
 
@@ -92,25 +88,15 @@ pub(crate) fn open_all(path: &Path, opened: Part) -> Result<(Found, Vec<Found>)>
 
 fn open_part(path: &Path, file: &Path, no: u32, count: u32) -> Result<Part> {
     let part = Part::open(file).map_err(|Error { file, problem }| match problem {
-        Problem::Io(source) => Error {
-            file,
-            problem: Problem::SplitPart {
-                no: no + 1,
-                count,
-                source,
-            },
-        },
+        Problem::Io(source) => {
+            Error { file, problem: Problem::SplitPart { no: no + 1, count, source } }
+        }
         problem => Error { file, problem },
     })?;
     for (key, wanted) in [(NO, no), (COUNT, count)] {
         let (found, wanted) = (part.metadata.u64(key)?, u64::from(wanted));
         if found != wanted {
-            let problem = Problem::SplitMismatch {
-                key,
-                found,
-                wanted,
-                other: path.into(),
-            };
+            let problem = Problem::SplitMismatch { key, found, wanted, other: path.into() };
             return Err(Error::at(file)(problem));
         }
     }
@@ -123,20 +109,15 @@ fn check_tensors(first: &Found, rest: &[Found]) -> Result<()> {
         for tensor in &part.tensors {
             if let Some(other) = seen.insert(&tensor.name, file) {
                 let (tensor, other) = (tensor.name.clone(), other.into());
-                return Err(Error::at(file)(Problem::SplitDuplicateTensor {
-                    tensor,
-                    other,
-                }));
+                return Err(Error::at(file)(Problem::SplitDuplicateTensor { tensor, other }));
             }
         }
     }
     let (parts, found) = (1 + rest.len(), seen.len());
     match first.1.metadata.opt_u64(TENSORS)? {
-        Some(wanted) if wanted != found as u64 => Err(Error::at(&first.0)(Problem::SplitTensors {
-            wanted,
-            parts,
-            found,
-        })),
+        Some(wanted) if wanted != found as u64 => {
+            Err(Error::at(&first.0)(Problem::SplitTensors { wanted, parts, found }))
+        }
         _ => Ok(()),
     }
 }

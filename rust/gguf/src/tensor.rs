@@ -89,11 +89,7 @@ pub(crate) fn read_table(
         reader.item = Item::TensorName(second);
         let name = reader.name(MAX_NAME)?;
         if let Some(first) = seen.insert(name, second) {
-            return Err(Problem::DuplicateTensor {
-                tensor: name.into(),
-                first,
-                second,
-            });
+            return Err(Problem::DuplicateTensor { tensor: name.into(), first, second });
         }
         reader.item = Item::Tensor(name.to_owned());
         table.push(read_entry(reader, name, alignment)?);
@@ -106,30 +102,16 @@ fn read_entry(reader: &mut Reader<'_>, name: &str, alignment: u64) -> Checked<En
     let ty = known_type(reader.u32()?, name)?;
     let offset = reader.u64()?;
     if !offset.is_multiple_of(alignment) {
-        return Err(Problem::Misaligned {
-            tensor: name.into(),
-            offset,
-            alignment,
-        });
+        return Err(Problem::Misaligned { tensor: name.into(), offset, alignment });
     }
     let (shape, n_bytes) = check_shape(name, &shape, ty)?;
-    Ok(Entry {
-        name: name.to_owned(),
-        shape,
-        ty,
-        offset,
-        n_bytes,
-    })
+    Ok(Entry { name: name.to_owned(), shape, ty, offset, n_bytes })
 }
 
 fn read_shape(reader: &mut Reader<'_>, name: &str) -> Checked<Vec<u64>> {
     let found = reader.u32()? as usize;
     if found > MAX_DIMS {
-        return Err(Problem::Dimensions {
-            tensor: name.into(),
-            found,
-            max: MAX_DIMS,
-        });
+        return Err(Problem::Dimensions { tensor: name.into(), found, max: MAX_DIMS });
     }
     let shape: Vec<u64> = (0..found).map(|_| reader.u64()).collect::<Checked<_>>()?;
     // A scalar has no dimensions in some files.
@@ -139,18 +121,10 @@ fn read_shape(reader: &mut Reader<'_>, name: &str) -> Checked<Vec<u64>> {
 fn known_type(id: u32, name: &str) -> Checked<GgmlType> {
     let tensor = || name.to_owned();
     GgmlType::from_id(id).ok_or_else(|| match ggml_type::removed(id) {
-        Some(name) => Problem::RemovedType {
-            tensor: tensor(),
-            id,
-            name,
-        },
+        Some(name) => Problem::RemovedType { tensor: tensor(), id, name },
         None => {
             let last = GgmlType::all().map(GgmlType::id).max().unwrap_or(0);
-            Problem::UnknownType {
-                tensor: tensor(),
-                id,
-                last,
-            }
+            Problem::UnknownType { tensor: tensor(), id, last }
         }
     })
 }
@@ -159,26 +133,14 @@ fn known_type(id: u32, name: &str) -> Checked<GgmlType> {
 pub(crate) fn check_shape(name: &str, shape: &[u64], ty: GgmlType) -> Checked<(Vec<usize>, u64)> {
     let tensor = || name.to_owned();
     if shape.is_empty() || shape.len() > MAX_DIMS {
-        return Err(Problem::Dimensions {
-            tensor: tensor(),
-            found: shape.len(),
-            max: MAX_DIMS,
-        });
+        return Err(Problem::Dimensions { tensor: tensor(), found: shape.len(), max: MAX_DIMS });
     }
     if shape.contains(&0) {
-        return Err(Problem::ZeroDimension {
-            tensor: tensor(),
-            shape: shape.into(),
-        });
+        return Err(Problem::ZeroDimension { tensor: tensor(), shape: shape.into() });
     }
     let (row, block) = (shape[0], ty.block_len());
     if !row.is_multiple_of(block as u64) {
-        return Err(Problem::RowLength {
-            tensor: tensor(),
-            ty: ty.name(),
-            row,
-            block,
-        });
+        return Err(Problem::RowLength { tensor: tensor(), ty: ty.name(), row, block });
     }
     size(shape, ty).ok_or_else(|| Problem::TooLarge {
         tensor: tensor(),
@@ -190,13 +152,8 @@ pub(crate) fn check_shape(name: &str, shape: &[u64], ty: GgmlType) -> Checked<(V
 
 /// `None` if the shape, the number of values or of bytes is too large.
 fn size(shape: &[u64], ty: GgmlType) -> Option<(Vec<usize>, u64)> {
-    let dims = shape
-        .iter()
-        .map(|&length| usize::try_from(length).ok())
-        .collect::<Option<_>>()?;
-    let elements = shape
-        .iter()
-        .try_fold(1u64, |product, &length| product.checked_mul(length))?;
+    let dims = shape.iter().map(|&length| usize::try_from(length).ok()).collect::<Option<_>>()?;
+    let elements = shape.iter().try_fold(1u64, |product, &length| product.checked_mul(length))?;
     let bytes = (elements / ty.block_len() as u64).checked_mul(ty.block_bytes() as u64)?;
     (elements.max(bytes) <= MAX_BYTES).then_some((dims, bytes))
 }
@@ -205,16 +162,8 @@ fn size(shape: &[u64], ty: GgmlType) -> Option<(Vec<usize>, u64)> {
 pub(crate) fn place(table: Vec<Entry>, data: &Bytes) -> Checked<Vec<Tensor>> {
     let tensors = table.into_iter().map(|entry| match bytes_of(&entry, data) {
         Some(data) => {
-            let Entry {
-                name, shape, ty, ..
-            } = entry;
-            Ok(Tensor {
-                name,
-                shape,
-                ty,
-                part: 0,
-                data,
-            })
+            let Entry { name, shape, ty, .. } = entry;
+            Ok(Tensor { name, shape, ty, part: 0, data })
         }
         None => Err(Problem::PastEnd {
             tensor: entry.name,
@@ -240,12 +189,7 @@ fn check_overlaps(tensors: &[Tensor]) -> Checked<()> {
         let (end, start) = (pair[0].offset() + pair[0].n_bytes(), pair[1].offset());
         if end > start {
             let (tensor, next) = (pair[0].name.clone(), pair[1].name.clone());
-            return Err(Problem::Overlap {
-                tensor,
-                end,
-                next,
-                start,
-            });
+            return Err(Problem::Overlap { tensor, end, next, start });
         }
     }
     Ok(())

@@ -133,8 +133,7 @@ impl<'a> Writer<'a> {
     ///
     /// Fails if the key is empty, too long, already there or one of those of split files.
     pub fn metadata(&mut self, key: &str, value: impl Into<Value>) -> Result<&mut Self> {
-        self.plan_entry(key, value.into())
-            .map_err(Error::at(self.file()))?;
+        self.plan_entry(key, value.into()).map_err(Error::at(self.file()))?;
         Ok(self)
     }
 
@@ -157,8 +156,7 @@ impl<'a> Writer<'a> {
         ty: GgmlType,
         data: impl Into<TensorData<'a>>,
     ) -> Result<&mut Self> {
-        self.plan_tensor(name, shape, ty, data.into())
-            .map_err(Error::at(self.file()))?;
+        self.plan_tensor(name, shape, ty, data.into()).map_err(Error::at(self.file()))?;
         Ok(self)
     }
 
@@ -166,14 +164,7 @@ impl<'a> Writer<'a> {
     /// a stream.
     pub fn finish(self) -> Result<Vec<PathBuf>> {
         let file = self.file().to_owned();
-        let Writer {
-            target,
-            split,
-            alignment,
-            entries,
-            tensors,
-            ..
-        } = self;
+        let Writer { target, split, alignment, entries, tensors, .. } = self;
         match (target, split) {
             (Target::Stream(mut out), None) => {
                 output::write_to(&mut out, alignment, &entries, tensors)
@@ -206,21 +197,13 @@ impl<'a> Writer<'a> {
         check_name("key", key, MAX_KEY)?;
         let second = self.entries.len();
         if let Some(&first) = self.keys.get(key) {
-            return Err(Problem::DuplicateKey {
-                key: key.into(),
-                first,
-                second,
-            });
+            return Err(Problem::DuplicateKey { key: key.into(), first, second });
         }
         if key == ALIGNMENT_KEY {
             // ggml wants exactly this type.
             let Value::U32(alignment) = value else {
                 let (found, wanted) = (value.describe(), ValueType::U32.name());
-                return Err(Problem::WrongType {
-                    key: key.into(),
-                    found,
-                    wanted,
-                });
+                return Err(Problem::WrongType { key: key.into(), found, wanted });
             };
             self.alignment = check_alignment(alignment)?;
         }
@@ -239,22 +222,12 @@ impl<'a> Writer<'a> {
         check_name("tensor name", name, MAX_NAME)?;
         let second = self.tensors.len();
         if let Some(&first) = self.names.get(name) {
-            return Err(Problem::DuplicateTensor {
-                tensor: name.into(),
-                first,
-                second,
-            });
+            return Err(Problem::DuplicateTensor { tensor: name.into(), first, second });
         }
         let dims: Vec<u64> = shape.iter().map(|&length| length as u64).collect();
         let (shape, n_bytes) = check_shape(name, &dims, ty)?;
         let given = data.len().unwrap_or(n_bytes);
-        let planned = Planned {
-            name: name.to_owned(),
-            shape,
-            ty,
-            n_bytes,
-            data,
-        };
+        let planned = Planned { name: name.to_owned(), shape, ty, n_bytes, data };
         if given != n_bytes {
             return Err(planned.wrong_size(given));
         }
@@ -267,11 +240,7 @@ impl<'a> Writer<'a> {
 fn check_name(what: &str, name: &str, max: usize) -> Checked<()> {
     let len = name.len();
     if name.is_empty() || len > max {
-        return Err(Problem::NameLength {
-            item: format!("{what} {name:?}"),
-            len,
-            max,
-        });
+        return Err(Problem::NameLength { item: format!("{what} {name:?}"), len, max });
     }
     Ok(())
 }

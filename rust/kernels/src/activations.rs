@@ -68,11 +68,7 @@ impl Activations {
         if std::mem::replace(&mut self.quantized, true) {
             return;
         }
-        assert!(
-            self.k.is_multiple_of(GROUP),
-            "columns of {} do not make groups of 32",
-            self.k
-        );
+        assert!(self.k.is_multiple_of(GROUP), "columns of {} do not make groups of 32", self.k);
         let (n, k) = (self.n, self.k);
         let groups = k / GROUP;
         grow(&mut self.bytes, n * k);
@@ -84,16 +80,7 @@ impl Activations {
         let minus_sums = RawMut::new(&mut self.minus_sums);
         let scaled_sums = RawMut::new(&mut self.scaled_sums);
         team.for_each(n, (1 << 15) / k.max(1) + 1, &|columns| {
-            dispatch(Quantize {
-                columns,
-                n,
-                k,
-                floats,
-                bytes,
-                scales,
-                minus_sums,
-                scaled_sums,
-            });
+            dispatch(Quantize { columns, n, k, floats, bytes, scales, minus_sums, scaled_sums });
         });
     }
 }
@@ -121,10 +108,7 @@ impl Kernel for Quantize<'_> {
     #[inline(always)]
     fn run<A: Isa>(self, _: A) {
         for c in self.columns {
-            for (g, x) in self.floats[c * self.k..][..self.k]
-                .chunks_exact(GROUP)
-                .enumerate()
-            {
+            for (g, x) in self.floats[c * self.k..][..self.k].chunks_exact(GROUP).enumerate() {
                 let x = [F::from_slice(x), F::from_slice(&x[16..])];
                 let max = reduce_max(x[0].abs().simd_max(x[1].abs()));
                 let scale = max / 127.0;
@@ -139,8 +123,7 @@ impl Kernel for Quantize<'_> {
                     let q = q.cast::<i8>();
                     // SAFETY: as above.
                     unsafe {
-                        self.bytes
-                            .write_all(c * self.k + g * GROUP + h * 16, q.as_array());
+                        self.bytes.write_all(c * self.k + g * GROUP + h * 16, q.as_array());
                         self.minus_sums.write(at, -sum);
                         self.scaled_sums.write(at, scale * sum as f32);
                     }

@@ -79,22 +79,13 @@ fn run<E: Element>(
     q: &[f32],
     out: &mut [f32],
 ) {
-    assert!(
-        what.heads.is_multiple_of(shape.heads),
-        "{} / {}",
-        what.heads,
-        shape.heads
-    );
+    assert!(what.heads.is_multiple_of(shape.heads), "{} / {}", what.heads, shape.heads);
     for span in spans {
         let rows = span.row + span.n;
         assert!(rows * what.heads * shape.k_dim <= q.len());
         assert!(rows * what.heads * shape.v_dim <= out.len());
         let pages = &span.pages[..(span.start + span.n).div_ceil(PAGE)];
-        assert!(
-            pages
-                .iter()
-                .all(|&p| (p as usize + 1) * shape.page_elements() <= data.len())
-        );
+        assert!(pages.iter().all(|&p| (p as usize + 1) * shape.page_elements() <= data.len()));
     }
     let group = what.heads / shape.heads;
     let per_tile = (ROWS / group).max(1);
@@ -102,23 +93,11 @@ fn run<E: Element>(
     for head in 0..shape.heads {
         for (i, span) in spans.iter().enumerate() {
             for first in (0..span.n).step_by(per_tile) {
-                tasks.push(Task {
-                    span: i,
-                    head,
-                    first,
-                    n: per_tile.min(span.n - first),
-                });
+                tasks.push(Task { span: i, head, first, n: per_tile.min(span.n - first) });
             }
         }
     }
-    let all = All {
-        shape,
-        data,
-        what,
-        spans,
-        q,
-        group,
-    };
+    let all = All { shape, data, what, spans, q, group };
     let out = RawMut::new(out);
     let segments = |task: &Task| all.segments(task).len();
     if tasks.len() >= 2 * team.n_threads() || tasks.iter().all(|t| segments(t) == 1) {
@@ -181,10 +160,7 @@ impl<E: Element> All<'_, E> {
     /// The segments that some row of the task sees.
     fn segments(&self, task: &Task) -> std::ops::Range<usize> {
         let first = self.spans[task.span].start + task.first;
-        let oldest = self
-            .what
-            .window
-            .map_or(0, |w| (first + 1).saturating_sub(w));
+        let oldest = self.what.window.map_or(0, |w| (first + 1).saturating_sub(w));
         let newest = first + task.n - 1;
         oldest / (SEGMENT * PAGE)..newest / (SEGMENT * PAGE) + 1
     }
@@ -192,14 +168,7 @@ impl<E: Element> All<'_, E> {
     /// The state after one segment.
     fn segment(&self, task: &Task, segment: usize) -> State {
         // A closure would not take on the level's features, so it stays outside.
-        SCRATCH.with_borrow_mut(|scratch| {
-            dispatch(Segment {
-                all: self,
-                task,
-                segment,
-                scratch,
-            })
-        })
+        SCRATCH.with_borrow_mut(|scratch| dispatch(Segment { all: self, task, segment, scratch }))
     }
 
     /// Writes a task's outputs.
@@ -237,21 +206,11 @@ impl<E: Element> Kernel for Segment<'_, E> {
 
     #[inline(always)]
     fn run<A: Isa>(self, isa: A) -> State {
-        let Segment {
-            all,
-            task,
-            segment,
-            scratch,
-        } = self;
+        let Segment { all, task, segment, scratch } = self;
         let KvShape { k_dim, v_dim, .. } = all.shape;
         let span = &all.spans[task.span];
         let first = span.start + task.first;
-        let rows = Rows {
-            n: task.n * all.group,
-            group: all.group,
-            first,
-            window: all.what.window,
-        };
+        let rows = Rows { n: task.n * all.group, group: all.group, first, window: all.what.window };
         let mut state = State::new(rows.n, v_dim);
         scratch.resize(rows.n, k_dim, v_dim);
         for i in 0..task.n {

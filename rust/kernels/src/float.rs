@@ -28,11 +28,7 @@ pub unsafe fn float_tile<T: Float, A: Isa>(
         let height = if tall { 4 } else { 1 };
         let mut column = 0;
         while column < x.n {
-            let at = Corner {
-                row,
-                column,
-                n_rows,
-            };
+            let at = Corner { row, column, n_rows };
             // SAFETY: the caller's conditions; `height` rows and the columns of each case exist.
             unsafe {
                 column += match (tall, x.n - column) {

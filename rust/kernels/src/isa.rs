@@ -138,11 +138,7 @@ pub static LEVEL: LazyLock<Result<Level, String>> = LazyLock::new(|| {
         return Ok(LEVELS[LEVELS.len() - 1]);
     };
     let wanted = wanted.to_string_lossy();
-    let known = LEVELS
-        .iter()
-        .map(|l| l.name())
-        .collect::<Vec<_>>()
-        .join(", ");
+    let known = LEVELS.iter().map(|l| l.name()).collect::<Vec<_>>().join(", ");
     LEVELS
         .iter()
         .copied()
@@ -166,9 +162,9 @@ pub fn level() -> Level {
 pub fn prefetch(start: *const u8, len: usize) {
     #[cfg(target_arch = "x86_64")]
     for offset in (0..len).step_by(64) {
-        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         // SAFETY: a prefetch never faults, and every x86-64 has it.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(start.wrapping_add(offset).cast()) };
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(offset).cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (start, len);

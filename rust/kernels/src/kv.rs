@@ -162,11 +162,7 @@ fn write<E: Element>(
 ) {
     for span in spans {
         let pages = &span.pages[span.start / PAGE..(span.start + span.n).div_ceil(PAGE)];
-        assert!(
-            pages
-                .iter()
-                .all(|&p| (p as usize + 1) * shape.page_elements() <= data.len())
-        );
+        assert!(pages.iter().all(|&p| (p as usize + 1) * shape.page_elements() <= data.len()));
         let rows = span.row + span.n;
         assert!(rows * shape.heads * shape.k_dim <= k.len());
         assert!(rows * shape.heads * shape.v_dim <= v.len());
@@ -176,14 +172,7 @@ fn write<E: Element>(
     let data = RawMut::new(data);
     team.for_each(shape.heads, grain, &|heads| {
         for span in spans {
-            dispatch(Write {
-                shape,
-                heads: heads.clone(),
-                span,
-                k,
-                v,
-                data,
-            });
+            dispatch(Write { shape, heads: heads.clone(), span, k, v, data });
         }
     });
 }
@@ -202,19 +191,7 @@ impl<E: Element> Kernel for Write<'_, E> {
 
     #[inline(always)]
     fn run<A: Isa>(self, isa: A) {
-        let Write {
-            shape:
-                KvShape {
-                    heads: n_heads,
-                    k_dim,
-                    v_dim,
-                },
-            span,
-            k,
-            v,
-            data,
-            ..
-        } = self;
+        let Write { shape: KvShape { heads: n_heads, k_dim, v_dim }, span, k, v, data, .. } = self;
         for head in self.heads {
             for i in 0..span.n {
                 let (row, position) = (span.row + i, span.start + i);

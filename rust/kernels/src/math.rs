@@ -20,15 +20,7 @@ pub fn exp<A: Isa>(isa: A, x: F) -> F {
     let r = isa.fma(n, F::splat(-0.693_359_4), clamped);
     let r = isa.fma(n, F::splat(2.121_944_4e-4), r);
     let mut p = F::splat(1.0 / 5040.0);
-    for c in [
-        1.0 / 720.0,
-        1.0 / 120.0,
-        1.0 / 24.0,
-        1.0 / 6.0,
-        0.5,
-        1.0,
-        1.0,
-    ] {
+    for c in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
         p = isa.fma(p, r, F::splat(c));
     }
     let n = shifted.to_bits().cast::<i32>() - magic.to_bits().cast::<i32>();
@@ -36,9 +28,7 @@ pub fn exp<A: Isa>(isa: A, x: F) -> F {
     let power = |n: i32x16| F::from_bits((n + Simd::splat(127)).cast::<u32>() << Simd::splat(23));
     let value = p * power(half) * power(n - half);
     let value = x.simd_lt(F::splat(-87.336)).select(F::splat(0.0), value);
-    let value = x
-        .simd_gt(F::splat(88.73))
-        .select(F::splat(f32::INFINITY), value);
+    let value = x.simd_gt(F::splat(88.73)).select(F::splat(f32::INFINITY), value);
     x.is_nan().select(x, value)
 }
 
@@ -75,11 +65,7 @@ mod tests {
                     assert!(got > 3e38);
                 } else {
                     let error = (f64::from(got) / expected - 1.0).abs();
-                    assert!(
-                        error < 3e-7,
-                        "{x}: {got} for {expected} at {}",
-                        level.name()
-                    );
+                    assert!(error < 3e-7, "{x}: {got} for {expected} at {}", level.name());
                 }
             }
             let special = F::from_array([

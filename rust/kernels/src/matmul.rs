@@ -9,17 +9,17 @@ use std::ops::Range;
 
 use crate::activations::Activations;
 use crate::float::float_tile;
-use crate::isa::{Isa, Kernel, LANES, LEVELS, Level, dispatch_at, prefetch};
+use crate::isa::{Isa, Kernel, LANES, LEVELS, Level, dispatch_at};
 use crate::quant::{Block, Float, Quant};
 use crate::raw::RawMut;
 use crate::team::Team;
-use crate::tile::{Panel, Place, multiply};
+use crate::tile::{Format, Panel, Place, multiply};
 
 /// Weights unpacked at a time where there are many columns: 32 rows of it stay in the second-level
 /// cache beside a block of columns.
 const CHUNK: usize = 2048;
 /// The same for few columns: the chunk stays in the first-level cache and loads overlap with sums.
-const SMALL_CHUNK: usize = 512;
+const SMALL_CHUNK: usize = 256;
 /// Up to how many columns are few.
 const FEW: usize = 8;
 /// Columns that pass through a panel before the next panel.
@@ -49,10 +49,7 @@ impl<'a> Matrix<'a> {
         k: usize,
     ) -> Result<Self, String> {
         let row = quant.row_bytes(k).ok_or_else(|| {
-            format!(
-                "rows of {k} weights do not make {} blocks of {}",
-                quant.name, quant.block_len
-            )
+            format!("rows of {k} weights do not make {} blocks of {}", quant.name, quant.block_len)
         })?;
         if row.checked_mul(rows) != Some(data.len()) {
             return Err(format!(
@@ -61,12 +58,7 @@ impl<'a> Matrix<'a> {
                 data.len()
             ));
         }
-        Ok(Matrix {
-            quant,
-            data,
-            rows,
-            k,
-        })
+        Ok(Matrix { quant, data, rows, k })
     }
 
     /// Rows, which are outputs.
@@ -85,8 +77,7 @@ impl<'a> Matrix<'a> {
     /// There is no such row, or `out` has another length than a row.
     pub fn row(&self, row: usize, out: &mut [f32]) {
         let bytes = self.data.len() / self.rows;
-        self.quant
-            .dequantize(&self.data[row * bytes..][..bytes], out);
+        self.quant.dequantize(&self.data[row * bytes..][..bytes], out);
     }
 }
 
@@ -118,18 +109,8 @@ pub fn matmul_at(
     let jobs: Vec<(Matrix, RawMut<f32>)> = jobs
         .iter_mut()
         .map(|(w, out)| {
-            assert_eq!(
-                w.k, x.k,
-                "a matrix with {} inputs and columns of {}",
-                w.k, x.k
-            );
-            assert_eq!(
-                out.len(),
-                w.rows * x.n,
-                "outputs of {} rows × {}",
-                w.rows,
-                x.n
-            );
+            assert_eq!(w.k, x.k, "a matrix with {} inputs and columns of {}", w.k, x.k);
+            assert_eq!(out.len(), w.rows * x.n, "outputs of {} rows × {}", w.rows, x.n);
             (*w, RawMut::new(out))
         })
         .collect();
@@ -142,13 +123,7 @@ pub fn matmul_at(
             let mine = range.start.clamp(start, end) - start..range.end.clamp(start, end) - start;
             if !mine.is_empty() {
                 let rows = mine.start * UNIT..(mine.end * UNIT).min(w.rows);
-                (w.quant.columns)(Share {
-                    level,
-                    w: *w,
-                    rows,
-                    x,
-                    out: *out,
-                });
+                (w.quant.columns)(Share { level, w: *w, rows, x, out: *out });
             }
             start = end;
         }
@@ -171,9 +146,7 @@ pub fn float_columns<T: Float>(share: Share) {
         type Output = ();
         #[inline(always)]
         fn run<A: Isa>(self, isa: A) {
-            let Share {
-                w, rows, x, out, ..
-            } = self.0;
+            let Share { w, rows, x, out, .. } = self.0;
             // SAFETY: rows are inside `w`, which has `k` weights in each, as the columns have; the
             // outputs of these rows are this share's alone.
             unsafe { float_tile::<T, A>(isa, w.data.as_ptr(), w.rows, rows, x, out) };
@@ -184,18 +157,7 @@ pub fn float_columns<T: Float>(share: Share) {
 
 /// A share whose weights are quantized.
 pub fn tile_columns<T: Block>(share: Share) {
-    struct Run<'a, T>(Share<'a>, &'a mut Scratch, PhantomData<T>);
-    impl<T: Block> Kernel for Run<'_, T> {
-        type Output = ();
-        #[inline(always)]
-        fn run<A: Isa>(self, isa: A) {
-            tile_rows::<T, A>(isa, self.0, self.1);
-        }
-    }
-    // A closure would not take on the level's features, so it stays outside.
-    SCRATCH.with_borrow_mut(|scratch| {
-        dispatch_at(share.level, Run::<T>(share, scratch, PhantomData));
-    });
+    SCRATCH.with_borrow_mut(|scratch| tile_rows::<T>(share, scratch));
 }
 
 thread_local! {
@@ -214,108 +176,70 @@ struct Scratch {
     results: Vec<f32>,
 }
 
-#[inline(always)]
-fn tile_rows<T: Block, A: Isa>(isa: A, share: Share, scratch: &mut Scratch) {
-    let Share {
-        w, rows, x, out, ..
-    } = share;
+fn tile_rows<T: Block>(share: Share, scratch: &mut Scratch) {
+    let Share { level, w, rows, x, out } = share;
     let stride = w.data.len() / w.rows;
+    let Scratch { panels, padded, results } = scratch;
     let mut row = rows.start;
     while row < rows.end {
         let left = rows.end - row;
         if left < LANES {
-            let Scratch {
-                panels,
-                padded,
-                results,
-            } = scratch;
             padded.clear();
             padded.extend_from_slice(&w.data[row * stride..][..left * stride]);
             padded.resize(LANES * stride, 0);
             results.resize(x.n * LANES, 0.0);
+            let out_stride = (results.as_mut_ptr(), LANES);
             // SAFETY: 16 rows of padding and weights; 16 results for each column.
-            unsafe {
-                let out = results.as_mut_ptr();
-                panel::<T, A, 1>(isa, padded.as_ptr(), stride, panels, x, (out, LANES));
-            }
+            unsafe { strip::<T>(level, padded.as_ptr(), stride, &mut panels[..1], x, out_stride) };
             for c in 0..x.n {
                 // SAFETY: these rows' results are this share's alone.
                 unsafe { out.write_all(c * w.rows + row, &results[c * LANES..][..left]) };
             }
             return;
         }
+        let n_panels = (left / LANES).min(2);
         let first = w.data[row * stride..].as_ptr();
         // SAFETY: 16 or 32 rows from `row` are in the matrix, and their results this share's alone.
         unsafe {
             let out = (out.at(row), w.rows);
-            if A::TILE_GROUPS == 2 && left >= 2 * LANES {
-                panel::<T, A, 2>(isa, first, stride, &mut scratch.panels, x, out);
-                row += 2 * LANES;
-            } else {
-                panel::<T, A, 1>(isa, first, stride, &mut scratch.panels, x, out);
-                row += LANES;
-            }
+            strip::<T>(level, first, stride, &mut panels[..n_panels], x, out);
         }
+        row += n_panels * LANES;
     }
 }
 
-/// `16 * G` rows, all columns.
+/// 16 rows for each of the panels, all columns.
 ///
 /// # Safety
-/// The rows are at `first`, `stride` bytes apart; `16 * G` results can be written for each column at
-/// `out.0 + c * out.1`.
-#[inline(always)]
-unsafe fn panel<T: Block, A: Isa, const G: usize>(
-    isa: A,
+/// The rows are at `first`, `stride` bytes apart; 16 results for each panel can be written for each
+/// column at `out.0 + c * out.1`.
+unsafe fn strip<T: Block>(
+    level: Level,
     first: *const u8,
     stride: usize,
-    panels: &mut [Panel; 2],
+    panels: &mut [Panel],
     x: &Activations,
     out: (*mut f32, usize),
 ) {
     let chunk = if x.n <= FEW { SMALL_CHUNK } else { CHUNK };
-    for block in (0..x.n).step_by(COLUMN_BLOCK) {
-        let columns = block..(block + COLUMN_BLOCK).min(x.n);
+    let panel_bytes = LANES * stride;
+    for start in (0..x.n).step_by(COLUMN_BLOCK) {
+        let columns = start..(start + COLUMN_BLOCK).min(x.n);
         for k in (0..x.k).step_by(chunk) {
             let len = chunk.min(x.k - k);
-            for (g, panel) in panels.iter_mut().enumerate().take(G) {
-                let blocks = len / T::LEN;
-                let done = k / T::LEN;
+            let done = k / T::LEN;
+            let n_panels = panels.len();
+            for (g, panel) in panels.iter_mut().enumerate() {
+                let first = first.wrapping_add(g * panel_bytes + done * size_of::<T>());
+                // The rows after these come next in memory: they are fetched evenly meanwhile.
+                let ahead = first
+                    .wrapping_add(n_panels * panel_bytes + done * (LANES - 1) * size_of::<T>());
                 // SAFETY: the caller's conditions.
-                unsafe {
-                    let rows = first.add(g * LANES * stride);
-                    // The panel after this one comes next in memory: fetch it evenly meanwhile.
-                    let next = rows.wrapping_add(G * LANES * stride);
-                    let bytes = LANES * size_of::<T>();
-                    panel.fill::<T, A>(isa, rows.add(done * size_of::<T>()), stride, blocks, |i| {
-                        prefetch(next.wrapping_add((done + i) * bytes), bytes);
-                    });
-                }
+                unsafe { panel.fill::<T>(level, first, stride, len / T::LEN, ahead) };
             }
-            let mut column = columns.start;
-            while column < columns.end {
-                let n = (columns.end - column).min(A::TILE_COLUMNS);
-                // SAFETY: the caller's conditions; the columns exist.
-                unsafe {
-                    let out = (out.0.add(column * out.1), out.1);
-                    let place = Place {
-                        column,
-                        k,
-                        len,
-                        out: out.0,
-                        out_stride: out.1,
-                    };
-                    match n {
-                        1 => multiply::<T, A, G, 1>(isa, panels, x, place),
-                        2 => multiply::<T, A, G, 2>(isa, panels, x, place),
-                        3 => multiply::<T, A, G, 3>(isa, panels, x, place),
-                        4 => multiply::<T, A, G, 4>(isa, panels, x, place),
-                        5 => multiply::<T, A, G, 5>(isa, panels, x, place),
-                        _ => multiply::<T, A, G, 6>(isa, panels, x, place),
-                    }
-                }
-                column += n;
-            }
+            let place = Place { columns: columns.clone(), k, len, out: out.0, out_stride: out.1 };
+            // SAFETY: the caller's conditions; the panels are filled and the columns exist.
+            unsafe { multiply(level, Format::of::<T>(), panels, x, place) };
         }
     }
 }

@@ -76,8 +76,7 @@ impl Quant {
 
     /// Bytes of a row of `k` weights; none if they do not make whole blocks.
     pub fn row_bytes(&self, k: usize) -> Option<usize> {
-        k.is_multiple_of(self.block_len)
-            .then(|| k / self.block_len * self.block_bytes)
+        k.is_multiple_of(self.block_len).then(|| k / self.block_len * self.block_bytes)
     }
 
     /// Writes the weights that the bytes stand for.
@@ -85,12 +84,7 @@ impl Quant {
     /// # Panics
     /// `bytes` does not hold exactly `out.len()` weights.
     pub fn dequantize(&self, bytes: &[u8], out: &mut [f32]) {
-        assert_eq!(
-            Some(bytes.len()),
-            self.row_bytes(out.len()),
-            "bytes of {} weights",
-            out.len()
-        );
+        assert_eq!(Some(bytes.len()), self.row_bytes(out.len()), "bytes of {} weights", out.len());
         (self.dequantize)(bytes, out);
     }
 
@@ -193,11 +187,7 @@ impl<T: Block> Rows<'_, T> {
     /// At `first + r * stride`, for each `r < 16`, there is a `T`.
     #[inline(always)]
     pub unsafe fn new(first: *const u8, stride: usize) -> Self {
-        Rows {
-            first,
-            stride,
-            blocks: PhantomData,
-        }
+        Rows { first, stride, blocks: PhantomData }
     }
 
     /// An unaligned value at a byte offset of the block of a row.
@@ -205,12 +195,7 @@ impl<T: Block> Rows<'_, T> {
     fn get<V: Copy>(self, row: usize, offset: usize) -> V {
         assert!(row < LANES && offset + size_of::<V>() <= size_of::<T>());
         // SAFETY: inside the block, which exists by `new`; used with plain integers and vectors.
-        unsafe {
-            self.first
-                .add(row * self.stride + offset)
-                .cast::<V>()
-                .read_unaligned()
-        }
+        unsafe { self.first.add(row * self.stride + offset).cast::<V>().read_unaligned() }
     }
 
     /// 16 bytes of each row, as four vectors: vector `j` has bytes `4j..4j + 4` of every row.
@@ -236,21 +221,11 @@ impl<T: Block> Rows<'_, T> {
     /// leaves the rows in order.
     #[inline(always)]
     fn quad(self, i: usize, offset: usize) -> u32x16 {
-        let (a, b) = (
-            self.get::<u32x4>(i, offset),
-            self.get::<u32x4>(i + 4, offset),
-        );
-        let (c, d) = (
-            self.get::<u32x4>(i + 8, offset),
-            self.get::<u32x4>(i + 12, offset),
-        );
+        let (a, b) = (self.get::<u32x4>(i, offset), self.get::<u32x4>(i + 4, offset));
+        let (c, d) = (self.get::<u32x4>(i + 8, offset), self.get::<u32x4>(i + 12, offset));
         let low: u32x8 = simd_swizzle!(a, b, [0, 1, 2, 3, 4, 5, 6, 7]);
         let high: u32x8 = simd_swizzle!(c, d, [0, 1, 2, 3, 4, 5, 6, 7]);
-        simd_swizzle!(
-            low,
-            high,
-            [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]
-        )
+        simd_swizzle!(low, high, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15])
     }
 
     /// Four bytes of each row.
@@ -286,38 +261,22 @@ impl<T: Block> Rows<'_, T> {
 
 #[inline(always)]
 fn unpack_low(a: u32x16, b: u32x16) -> u32x16 {
-    simd_swizzle!(
-        a,
-        b,
-        [0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29]
-    )
+    simd_swizzle!(a, b, [0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29])
 }
 
 #[inline(always)]
 fn unpack_high(a: u32x16, b: u32x16) -> u32x16 {
-    simd_swizzle!(
-        a,
-        b,
-        [2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31]
-    )
+    simd_swizzle!(a, b, [2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31])
 }
 
 #[inline(always)]
 fn pair_low(a: u32x16, b: u32x16) -> u32x16 {
-    simd_swizzle!(
-        a,
-        b,
-        [0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29]
-    )
+    simd_swizzle!(a, b, [0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29])
 }
 
 #[inline(always)]
 fn pair_high(a: u32x16, b: u32x16) -> u32x16 {
-    simd_swizzle!(
-        a,
-        b,
-        [2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31]
-    )
+    simd_swizzle!(a, b, [2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31])
 }
 
 /// A half-precision number to float, for references.
@@ -325,11 +284,8 @@ pub fn half(bits: [u8; 2]) -> f32 {
     let bits = u32::from(u16::from_le_bytes(bits));
     let (sign, magnitude) = ((bits & 0x8000) << 16, bits & 0x7fff);
     let scaled = f32::from_bits(magnitude << 13) * f32::from_bits(0x7780_0000);
-    let magnitude = if magnitude < 0x7c00 {
-        scaled.to_bits()
-    } else {
-        magnitude << 13 | 0x7f80_0000
-    };
+    let magnitude =
+        if magnitude < 0x7c00 { scaled.to_bits() } else { magnitude << 13 | 0x7f80_0000 };
     f32::from_bits(magnitude | sign)
 }
 

@@ -24,10 +24,7 @@ impl<T> RawMut<T> {
     /// The slice's place.
     #[inline(always)]
     pub fn new(slice: &mut [T]) -> Self {
-        RawMut {
-            start: slice.as_mut_ptr(),
-            len: slice.len(),
-        }
+        RawMut { start: slice.as_mut_ptr(), len: slice.len() }
     }
 
     /// The address of an element.

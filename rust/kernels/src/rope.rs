@@ -51,16 +51,8 @@ impl Rotations {
             return;
         }
         let n = self.cos.len() / self.pairs;
-        assert!(
-            2 * self.pairs <= head_dim,
-            "{} pairs in heads of {head_dim}",
-            self.pairs
-        );
-        assert!(
-            n > 0 && x.len().is_multiple_of(n * head_dim),
-            "{} in {n} rows",
-            x.len()
-        );
+        assert!(2 * self.pairs <= head_dim, "{} pairs in heads of {head_dim}", self.pairs);
+        assert!(n > 0 && x.len().is_multiple_of(n * head_dim), "{} in {n} rows", x.len());
         let width = x.len() / n;
         let x = RawMut::new(x);
         team.for_each(n, (1 << 13) / width + 1, &|rows| {
@@ -69,13 +61,7 @@ impl Rotations {
                 let x = unsafe { x.slice(row * width, width) };
                 let at = row * self.pairs..(row + 1) * self.pairs;
                 let (cos, sin) = (&self.cos[at.clone()], &self.sin[at]);
-                dispatch(Turn {
-                    x,
-                    cos,
-                    sin,
-                    head_dim,
-                    pairs,
-                });
+                dispatch(Turn { x, cos, sin, head_dim, pairs });
             }
         });
     }
@@ -130,15 +116,9 @@ fn neighbours<A: Isa>(isa: A, x: &mut [f32], cos: &[f32], sin: &[f32]) {
         let end = (i + LANES).min(cos.len());
         let x = &mut x[2 * i..2 * end];
         let middle = x.len().min(LANES);
-        let (low, high) = (
-            F::load_or_default(&x[..middle]),
-            F::load_or_default(&x[middle..]),
-        );
+        let (low, high) = (F::load_or_default(&x[..middle]), F::load_or_default(&x[middle..]));
         let (a, b) = low.deinterleave(high);
-        let (c, s) = (
-            F::load_or_default(&cos[i..end]),
-            F::load_or_default(&sin[i..end]),
-        );
+        let (c, s) = (F::load_or_default(&cos[i..end]), F::load_or_default(&sin[i..end]));
         let (a, b) = turn(isa, a, b, c, s);
         let (low, high) = a.interleave(b);
         x[..middle].copy_from_slice(&low.as_array()[..middle]);
@@ -157,9 +137,8 @@ mod tests {
         let team = Team::new(2).unwrap();
         let positions = [0, 1, 7, 4000];
         for (head_dim, n_pairs) in [(8, 4), (64, 32), (96, 20), (2, 1), (80, 40)] {
-            let frequencies: Vec<f32> = (0..n_pairs)
-                .map(|i| 10_000f32.powf(-(i as f32) / n_pairs as f32))
-                .collect();
+            let frequencies: Vec<f32> =
+                (0..n_pairs).map(|i| 10_000f32.powf(-(i as f32) / n_pairs as f32)).collect();
             let mut rotations = Rotations::default();
             rotations.set(positions.iter().copied(), &frequencies, 1.0);
             for pairs in [Pairs::Neighbours, Pairs::Halves] {

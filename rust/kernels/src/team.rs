@@ -141,12 +141,7 @@ impl Team {
         self.publish(Some(job));
         let mine = catch_unwind(AssertUnwindSafe(|| f(0)));
         self.join();
-        let theirs = self
-            .shared
-            .panic
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let theirs = self.shared.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(panic) = mine.err().or(theirs) {
             resume_unwind(panic);
         }
@@ -182,11 +177,7 @@ impl Team {
         unsafe { *self.shared.job.get() = job };
         self.shared.epoch.0.fetch_add(1, Ordering::SeqCst);
         if self.shared.parked.load(Ordering::SeqCst) > 0 {
-            let _guard = self
-                .shared
-                .lock
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let _guard = self.shared.lock.lock().unwrap_or_else(PoisonError::into_inner);
             self.shared.bell.notify_all();
         }
     }
@@ -245,11 +236,7 @@ fn work(shared: &Shared, index: usize, mut epoch: u32) {
             // SAFETY: the closure outlives the epoch: the leader waits for `done` below.
             let job = unsafe { &*job };
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| job(index + 1))) {
-                shared
-                    .panic
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .get_or_insert(panic);
+                shared.panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(panic);
             }
         }
         shared.done[index].0.store(epoch, Ordering::Release);
@@ -276,10 +263,7 @@ impl Shared {
         let mut guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         self.parked.fetch_add(1, Ordering::SeqCst);
         while self.epoch.0.load(Ordering::SeqCst) == last {
-            guard = self
-                .bell
-                .wait(guard)
-                .unwrap_or_else(PoisonError::into_inner);
+            guard = self.bell.wait(guard).unwrap_or_else(PoisonError::into_inner);
         }
         self.parked.fetch_sub(1, Ordering::SeqCst);
         self.epoch.0.load(Ordering::Acquire)
@@ -304,10 +288,7 @@ mod tests {
                             seen[i].fetch_add(1, Ordering::Relaxed);
                         }
                     });
-                    assert!(
-                        seen.iter().all(|s| s.load(Ordering::Relaxed) == 1),
-                        "{n} {grain}"
-                    );
+                    assert!(seen.iter().all(|s| s.load(Ordering::Relaxed) == 1), "{n} {grain}");
                 }
             }
         }

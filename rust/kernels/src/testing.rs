@@ -11,9 +11,7 @@ pub fn noise(n: usize, seed: u64) -> Vec<f32> {
         state ^= state << 17;
         (state >> 40) as f32 / (1 << 24) as f32
     };
-    (0..n)
-        .map(|_| (0..4).map(|_| uniform()).sum::<f32>() * 1.7 - 3.4)
-        .collect()
+    (0..n).map(|_| (0..4).map(|_| uniform()).sum::<f32>() * 1.7 - 3.4).collect()
 }
 
 /// Bytes of every value, the same for the same seed.

@@ -14,32 +14,22 @@ pub struct Threads {
 /// The default: `FARTHING_THREADS`, or one for each physical core that this process may use, but no
 /// more than the CPU affinity and the control group's quota allow (rounded down, at least 1).
 pub fn default_threads() -> Threads {
-    if let Some(n) = std::env::var("FARTHING_THREADS")
-        .ok()
-        .and_then(|v| v.trim().parse().ok())
+    if let Some(n) = std::env::var("FARTHING_THREADS").ok().and_then(|v| v.trim().parse().ok())
         && n > 0
     {
-        return Threads {
-            n,
-            reason: "FARTHING_THREADS".into(),
-        };
+        return Threads { n, reason: "FARTHING_THREADS".into() };
     }
     // Affinity and quota, both versions of control groups.
     let allowed = std::thread::available_parallelism().map_or(1, usize::from);
     let cores = physical_cores().unwrap_or(allowed);
     let reason = format!("{cores} physical cores, {allowed} CPUs allowed by affinity and quota");
-    Threads {
-        n: cores.min(allowed).max(1),
-        reason,
-    }
+    Threads { n: cores.min(allowed).max(1), reason }
 }
 
 /// Cores among the CPUs that the process may run on: hardware threads of one core count once.
 fn physical_cores() -> Option<usize> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
-    let list = status
-        .lines()
-        .find_map(|l| l.strip_prefix("Cpus_allowed_list:"))?;
+    let list = status.lines().find_map(|l| l.strip_prefix("Cpus_allowed_list:"))?;
     let cores: BTreeSet<String> = cpu_list(list.trim())?
         .into_iter()
         .map(|cpu| {

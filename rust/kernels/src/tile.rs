@@ -8,8 +8,12 @@
 //! The float sums of a row and a column are added in the order of k whatever the width of the tile,
 //! so a column's result does not depend on its neighbours.
 
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::simd::num::SimdInt;
+
 use crate::activations::Activations;
-use crate::isa::{B, F, I, Isa, LANES};
+use crate::isa::{B, F, I, Isa, Kernel, LANES, Level, dispatch_at, prefetch};
 use crate::quant::{Block, Offset, Rows, Unpacked};
 
 /// Scratch for one unpacked chunk of 16 rows.
@@ -29,125 +33,236 @@ impl Panel {
         }
     }
 
-    /// Unpacks `n` blocks of each of 16 rows. `ahead` is called for every block with its number, to
-    /// fetch what comes later.
+    /// Unpacks `n` blocks of each of 16 rows. Memory from `ahead` on, as much as is read, is fetched
+    /// meanwhile; it need not exist.
     ///
     /// # Safety
     /// At `first + r * stride`, for each `r < 16`, there are `n` blocks.
-    #[inline(always)]
-    pub unsafe fn fill<T: Block, A: Isa>(
+    pub unsafe fn fill<T: Block>(
         &mut self,
-        isa: A,
+        level: Level,
         first: *const u8,
         stride: usize,
         n: usize,
-        ahead: impl Fn(usize),
+        ahead: *const u8,
     ) {
-        let groups = T::LEN / T::GROUP;
-        let bytes = self.bytes.chunks_exact_mut(T::LEN / 4);
-        let scales = self.scales.chunks_exact_mut(groups);
-        let mins = self.mins.chunks_exact_mut(groups);
-        for (i, ((bytes, scales), mins)) in bytes.zip(scales).zip(mins).take(n).enumerate() {
-            ahead(i);
-            // SAFETY: the caller's condition.
-            let rows = unsafe { Rows::<T>::new(first.add(i * size_of::<T>()), stride) };
-            T::unpack(
-                isa,
-                rows,
-                Unpacked {
-                    bytes,
-                    scales,
-                    mins,
-                },
-            );
+        dispatch_at(level, Fill::<T> { panel: self, first, stride, n, ahead, block: PhantomData });
+    }
+}
+
+struct Fill<'a, T> {
+    panel: &'a mut Panel,
+    first: *const u8,
+    stride: usize,
+    n: usize,
+    ahead: *const u8,
+    block: PhantomData<T>,
+}
+
+impl<T: Block> Kernel for Fill<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<A: Isa>(self, isa: A) {
+        let Panel { bytes, scales, mins } = self.panel;
+        let (vectors, groups) = (T::LEN / 4, T::LEN / T::GROUP);
+        let (bytes, scales) = (&mut bytes[..self.n * vectors], &mut scales[..self.n * groups]);
+        let mins = &mut mins[..self.n * groups];
+        let read = LANES * size_of::<T>();
+        for i in 0..self.n {
+            prefetch(self.ahead.wrapping_add(i * read), read);
+            // SAFETY: `Panel::fill`'s condition.
+            let rows = unsafe { Rows::<T>::new(self.first.add(i * size_of::<T>()), self.stride) };
+            let out = Unpacked {
+                bytes: &mut bytes[i * vectors..(i + 1) * vectors],
+                scales: &mut scales[i * groups..(i + 1) * groups],
+                mins: &mut mins[i * groups..(i + 1) * groups],
+            };
+            T::unpack(isa, rows, out);
         }
     }
 }
 
+/// What the loop needs to know of a type; types that agree in it share the compiled loop.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Format {
+    group: usize,
+    offset: Offset,
+    wide: bool,
+}
+
+impl Format {
+    /// That of a type.
+    pub const fn of<T: Block>() -> Format {
+        Format { group: T::GROUP, offset: T::OFFSET, wide: T::WIDE }
+    }
+}
+
 /// Where in the activations and results a tile is.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Place {
-    /// The first column.
-    pub column: usize,
+    /// The columns.
+    pub columns: Range<usize>,
     /// The first value of the chunk, a multiple of 32.
     pub k: usize,
     /// Values in the chunk, a multiple of 32.
     pub len: usize,
-    /// Results of the first column, 16 rows for each panel.
+    /// Results of column 0, 16 rows for each panel.
     pub out: *mut f32,
     /// From a column's results to the next one's.
     pub out_stride: usize,
 }
 
-impl Place {
-    /// The results of a panel and a column.
-    ///
-    /// # Safety
-    /// They are inside the outputs.
-    #[inline(always)]
-    unsafe fn result(self, g: usize, c: usize) -> *mut F {
-        // SAFETY: the caller's condition.
-        unsafe { self.out.add(c * self.out_stride + g * LANES).cast() }
-    }
-}
-
-/// Adds the products of a chunk: `G` panels × `N` columns. The first chunk (`place.k == 0`) writes.
+/// Adds the products of a chunk: one or two panels × some columns. The first chunk (`place.k == 0`)
+/// writes.
 ///
 /// # Safety
-/// The panels hold `place.len` unpacked values; the columns are quantized and inside `x`;
-/// `16 * G` floats can be written at `place.out + c * place.out_stride` for each `c < N`.
-#[inline(always)]
-pub unsafe fn multiply<T: Block, A: Isa, const G: usize, const N: usize>(
-    isa: A,
+/// The panels hold `place.len` unpacked values; the columns are quantized and inside `x`; 16 floats
+/// for each panel can be written at `place.out + c * place.out_stride` for each column `c`.
+pub unsafe fn multiply(
+    level: Level,
+    format: Format,
     panels: &[Panel],
     x: &Activations,
     place: Place,
 ) {
-    assert!(panels.len() >= G);
-    let Place { column, k, len, .. } = place;
-    let mut sums = [[F::splat(0.0); N]; G];
-    if k > 0 {
-        for g in 0..G {
-            for c in 0..N {
-                // SAFETY: the caller's condition.
-                sums[g][c] = unsafe { place.result(g, c).read_unaligned() };
+    let Place { columns, k, len, .. } = &place;
+    assert!(columns.end <= x.n && k + len <= x.k && x.bytes.len() >= x.n * x.k);
+    let (bias, min) = match format.offset {
+        Offset::Bias(bias) => (bias, false),
+        Offset::Min => (0, true),
+    };
+    let job = Job { panels, x, place, bias };
+    match (format.group, min, format.wide) {
+        (32, false, false) => dispatch_at(level, Multiply::<32, false, false>(job)),
+        (32, false, true) => dispatch_at(level, Multiply::<32, false, true>(job)),
+        (32, true, false) => dispatch_at(level, Multiply::<32, true, false>(job)),
+        (16, false, false) => dispatch_at(level, Multiply::<16, false, false>(job)),
+        (16, true, false) => dispatch_at(level, Multiply::<16, true, false>(job)),
+        (group, ..) => unreachable!("no type has wide or uncommon groups of {group}"),
+    }
+}
+
+struct Job<'a> {
+    panels: &'a [Panel],
+    x: &'a Activations,
+    place: Place,
+    bias: u32,
+}
+
+struct Multiply<'a, const GROUP: usize, const MIN: bool, const WIDE: bool>(Job<'a>);
+
+impl<const GROUP: usize, const MIN: bool, const WIDE: bool> Kernel
+    for Multiply<'_, GROUP, MIN, WIDE>
+{
+    type Output = ();
+
+    #[inline(always)]
+    fn run<A: Isa>(self, isa: A) {
+        let job = &self.0;
+        // SAFETY: `multiply`'s conditions, for these panels and columns.
+        unsafe {
+            if A::TILE_GROUPS == 2 && job.panels.len() == 2 {
+                columns::<A, GROUP, MIN, WIDE, 2>(isa, job, 0);
+            } else {
+                for panel in 0..job.panels.len() {
+                    columns::<A, GROUP, MIN, WIDE, 1>(isa, job, panel);
+                }
             }
         }
     }
-    assert!(column + N <= x.n && k + len <= x.k && x.bytes.len() >= x.n * x.k);
-    // SAFETY: below, columns are `column..column + N` and values `k..k + len`, all inside `x` by the
-    // assertion; panels hold `len` values by the caller's condition.
+}
+
+/// `G` panels from `first` on × all columns.
+///
+/// # Safety
+/// As for [`multiply`].
+#[inline(always)]
+unsafe fn columns<A: Isa, const GROUP: usize, const MIN: bool, const WIDE: bool, const G: usize>(
+    isa: A,
+    job: &Job,
+    first: usize,
+) {
+    let Place { columns, .. } = &job.place;
+    let mut column = columns.start;
+    while column < columns.end {
+        let n = (columns.end - column).min(A::TILE_COLUMNS);
+        // SAFETY: the caller's conditions.
+        unsafe {
+            match n {
+                1 => tile::<A, GROUP, MIN, WIDE, G, 1>(isa, job, first, column),
+                2 => tile::<A, GROUP, MIN, WIDE, G, 2>(isa, job, first, column),
+                3 => tile::<A, GROUP, MIN, WIDE, G, 3>(isa, job, first, column),
+                4 => tile::<A, GROUP, MIN, WIDE, G, 4>(isa, job, first, column),
+                5 => tile::<A, GROUP, MIN, WIDE, G, 5>(isa, job, first, column),
+                _ => tile::<A, GROUP, MIN, WIDE, G, 6>(isa, job, first, column),
+            }
+        }
+        column += n;
+    }
+}
+
+/// `G` panels × `N` columns.
+///
+/// # Safety
+/// As for [`multiply`].
+#[inline(always)]
+unsafe fn tile<
+    A: Isa,
+    const GROUP: usize,
+    const MIN: bool,
+    const WIDE: bool,
+    const G: usize,
+    const N: usize,
+>(
+    isa: A,
+    job: &Job,
+    first: usize,
+    column: usize,
+) {
+    let Job { x, ref place, bias, .. } = *job;
+    let (k, len) = (place.k, place.len);
+    let panels = &job.panels[first..first + G];
+    // SAFETY: columns `column..column + N` and values `k..k + len` are inside `x`, the panels hold
+    // `len` values, and the results can be written, all by the caller's conditions.
     unsafe {
+        let out = place.out.add(column * place.out_stride + first * LANES);
+        let mut sums = [[F::splat(0.0); N]; G];
+        if k > 0 {
+            for g in 0..G {
+                for c in 0..N {
+                    let at = out.add(c * place.out_stride + g * LANES);
+                    sums[g][c] = at.cast::<F>().read_unaligned();
+                }
+            }
+        }
         let bytes = x.bytes.as_ptr().add(column * x.k + k);
         let scales = x.scales.as_ptr().add(k / 32 * x.n + column);
         let minus_sums = x.minus_sums.as_ptr().add(k / 16 * x.n + column);
         let scaled_sums = x.scaled_sums.as_ptr().add(k / 16 * x.n + column);
-        let per_group = T::GROUP / 16;
-        for i in 0..len / T::GROUP {
+        let halves = GROUP / 16;
+        for i in 0..len / GROUP {
             let mut dots = [[I::splat(0); N]; G];
-            if let Offset::Bias(log) = T::OFFSET {
+            if !MIN {
                 for c in 0..N {
-                    let mut sum = *minus_sums.add(i * per_group * x.n + c);
-                    if per_group == 2 {
+                    let mut sum = *minus_sums.add(i * halves * x.n + c);
+                    if halves == 2 {
                         sum += *minus_sums.add((i * 2 + 1) * x.n + c);
                     }
-                    for dots in &mut dots {
-                        dots[c] = I::splat(sum << log);
+                    for g in 0..G {
+                        dots[g][c] = I::splat(sum << bias);
                     }
                 }
             }
-            for j in 0..T::GROUP / 4 {
+            for j in 0..GROUP / 4 {
                 let mut w = [B::splat(0); G];
                 for g in 0..G {
-                    w[g] = *panels[g].bytes.as_ptr().add(i * T::GROUP / 4 + j);
+                    w[g] = *panels[g].bytes.as_ptr().add(i * GROUP / 4 + j);
                 }
                 for c in 0..N {
-                    let x = bytes
-                        .add(c * x.k + i * T::GROUP + 4 * j)
-                        .cast::<[i8; 4]>()
-                        .read();
+                    let x = bytes.add(c * x.k + i * GROUP + 4 * j).cast::<[i8; 4]>().read();
                     for g in 0..G {
-                        dots[g][c] = if T::WIDE {
+                        dots[g][c] = if WIDE {
                             isa.dot_u8(dots[g][c], w[g], x)
                         } else {
                             isa.dot_u7(dots[g][c], w[g], x)
@@ -158,15 +273,15 @@ pub unsafe fn multiply<T: Block, A: Isa, const G: usize, const N: usize>(
             for g in 0..G {
                 let scale = *panels[g].scales.as_ptr().add(i);
                 for c in 0..N {
-                    let activation = F::splat(*scales.add(i * T::GROUP / 32 * x.n + c));
-                    let product = float(dots[g][c]) * scale;
+                    let activation = F::splat(*scales.add(i * GROUP / 32 * x.n + c));
+                    let product = dots[g][c].cast::<f32>() * scale;
                     sums[g][c] = isa.fma(product, activation, sums[g][c]);
                 }
-                if T::OFFSET == Offset::Min {
+                if MIN {
                     let min = *panels[g].mins.as_ptr().add(i);
                     for c in 0..N {
-                        let mut sum = *scaled_sums.add(i * per_group * x.n + c);
-                        if per_group == 2 {
+                        let mut sum = *scaled_sums.add(i * halves * x.n + c);
+                        if halves == 2 {
                             sum += *scaled_sums.add((i * 2 + 1) * x.n + c);
                         }
                         sums[g][c] = isa.fma(min, F::splat(sum), sums[g][c]);
@@ -174,17 +289,11 @@ pub unsafe fn multiply<T: Block, A: Isa, const G: usize, const N: usize>(
                 }
             }
         }
-    }
-    for g in 0..G {
-        for c in 0..N {
-            // SAFETY: the caller's condition.
-            unsafe { place.result(g, c).write_unaligned(sums[g][c]) };
+        for g in 0..G {
+            for c in 0..N {
+                let at = out.add(c * place.out_stride + g * LANES);
+                at.cast::<F>().write_unaligned(sums[g][c]);
+            }
         }
     }
-}
-
-#[inline(always)]
-fn float(x: I) -> F {
-    use std::simd::num::SimdInt;
-    x.cast()
 }

@@ -33,21 +33,12 @@ pub fn add_scaled(x: &mut [f32], y: &[f32], factor: f32) {
 /// as `weight`.
 pub fn rms_norm(team: &Team, x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
     let d = weight.len();
-    assert!(
-        x.len() == out.len() && x.len().is_multiple_of(d),
-        "rows of {d} in {}",
-        x.len()
-    );
+    assert!(x.len() == out.len() && x.len().is_multiple_of(d), "rows of {d} in {}", x.len());
     let out = RawMut::new(out);
     team.for_each(x.len() / d, GRAIN.div_ceil(d), &|rows| {
         // SAFETY: each row is written by one caller.
         let out = unsafe { out.slice(rows.start * d, rows.len() * d) };
-        dispatch(RmsNorm {
-            x: &x[rows.start * d..rows.end * d],
-            weight,
-            eps,
-            out,
-        });
+        dispatch(RmsNorm { x: &x[rows.start * d..rows.end * d], weight, eps, out });
     });
 }
 
@@ -108,17 +99,11 @@ fn elementwise<O: Op>(team: &Team, x: &mut [f32], y: &[f32], op: O) {
     assert_eq!(x.len(), y.len());
     let n = x.len();
     let x = RawMut::new(x);
-    team.for_each(n.div_ceil(LANES), GRAIN / LANES, &|vectors: Range<
-        usize,
-    >| {
+    team.for_each(n.div_ceil(LANES), GRAIN / LANES, &|vectors: Range<usize>| {
         let (start, end) = (vectors.start * LANES, (vectors.end * LANES).min(n));
         // SAFETY: each element is written by one caller.
         let x = unsafe { x.slice(start, end - start) };
-        dispatch(Elementwise {
-            x,
-            y: &y[start..end],
-            op,
-        });
+        dispatch(Elementwise { x, y: &y[start..end], op });
     });
 }
 
@@ -136,14 +121,10 @@ impl<O: Op> Kernel for Elementwise<'_, O> {
         let mut xs = self.x.chunks_exact_mut(LANES);
         let mut ys = self.y.chunks_exact(LANES);
         for (x, y) in xs.by_ref().zip(ys.by_ref()) {
-            self.op
-                .vector(isa, F::from_slice(x), F::from_slice(y))
-                .copy_to_slice(x);
+            self.op.vector(isa, F::from_slice(x), F::from_slice(y)).copy_to_slice(x);
         }
         let (x, y) = (xs.into_remainder(), ys.remainder());
-        let result = self
-            .op
-            .vector(isa, F::load_or_default(x), F::load_or_default(y));
+        let result = self.op.vector(isa, F::load_or_default(x), F::load_or_default(y));
         x.copy_from_slice(&result.as_array()[..x.len()]);
     }
 }
@@ -156,10 +137,7 @@ mod tests {
     fn check(got: &[f32], expected: impl Iterator<Item = f64>) {
         for (i, (got, expected)) in got.iter().zip(expected).enumerate() {
             let error = (f64::from(*got) - expected).abs();
-            assert!(
-                error <= 2e-6 * expected.abs().max(0.1),
-                "{i}: {got} for {expected}"
-            );
+            assert!(error <= 2e-6 * expected.abs().max(0.1), "{i}: {got} for {expected}");
         }
     }
 
@@ -169,11 +147,7 @@ mod tests {
         let _workers = team.muster();
         for n in [1, 15, 16, 100, 40_003] {
             let (x, y) = (noise(n, 1), noise(n, 2));
-            let pairs = || {
-                x.iter()
-                    .zip(&y)
-                    .map(|(&x, &y)| (f64::from(x), f64::from(y)))
-            };
+            let pairs = || x.iter().zip(&y).map(|(&x, &y)| (f64::from(x), f64::from(y)));
             let mut sum = x.clone();
             add(&team, &mut sum, &y);
             check(&sum, pairs().map(|(x, y)| x + y));
@@ -193,10 +167,8 @@ mod tests {
             for (x, out) in x.chunks(d).zip(out.chunks(d)) {
                 let mean = x.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / d as f64;
                 let factor = 1.0 / (mean + 1e-5).sqrt();
-                let expected = x
-                    .iter()
-                    .zip(&weight)
-                    .map(|(&x, &w)| f64::from(x) * factor * f64::from(w));
+                let expected =
+                    x.iter().zip(&weight).map(|(&x, &w)| f64::from(x) * factor * f64::from(w));
                 check(out, expected);
             }
         }

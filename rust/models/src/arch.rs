@@ -37,13 +37,7 @@ pub fn build(gguf: &Gguf) -> Result<Decoder> {
 
 /// The known names, those first that begin most alike.
 fn hint(name: &str) -> String {
-    let alike = |known: &str| {
-        known
-            .bytes()
-            .zip(name.bytes())
-            .take_while(|(a, b)| a == b)
-            .count()
-    };
+    let alike = |known: &str| known.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
     let mut names: Vec<&str> = architectures().collect();
     names.sort_by_key(|known| std::cmp::Reverse(alike(known)));
     names.truncate(5);

@@ -12,13 +12,7 @@ pub struct Cache {
 impl Cache {
     /// Memory for some pages, taken from the system as it is written.
     pub fn new(shapes: &[KvShape], ty: KvType, n_pages: usize) -> Cache {
-        Cache {
-            layers: shapes
-                .iter()
-                .map(|&s| KvLayer::new(s, ty, n_pages))
-                .collect(),
-            n_pages,
-        }
+        Cache { layers: shapes.iter().map(|&s| KvLayer::new(s, ty, n_pages)).collect(), n_pages }
     }
 
     /// Pages.
@@ -28,10 +22,7 @@ impl Cache {
 
     /// Bytes of one page in all layers.
     pub fn page_bytes(shapes: &[KvShape], ty: KvType) -> u64 {
-        shapes
-            .iter()
-            .map(|s| (s.page_elements() * ty.bytes()) as u64)
-            .sum()
+        shapes.iter().map(|s| (s.page_elements() * ty.bytes()) as u64).sum()
     }
 
     /// Positions in a page.

@@ -71,11 +71,7 @@ impl Decoder {
     /// Finds the weights of a description.
     pub fn load(weights: &Weights, about: Description) -> Result<Decoder> {
         let d = about.d;
-        let n_vocab = weights
-            .shape("token_embd.weight")?
-            .get(1)
-            .copied()
-            .unwrap_or(1);
+        let n_vocab = weights.shape("token_embd.weight")?.get(1).copied().unwrap_or(1);
         let embedding = weights.linear("token_embd", n_vocab, d)?;
         let output = if weights.has("output.weight") {
             weights.linear("output", n_vocab, d)?
@@ -124,13 +120,7 @@ impl Decoder {
         logits: &mut Vec<f32>,
     ) -> Result<()> {
         let Description { d, eps, .. } = self.about;
-        let Memory {
-            stream,
-            x,
-            out,
-            rotations,
-            blocks,
-        } = &mut self.memory;
+        let Memory { stream, x, out, rotations, blocks } = &mut self.memory;
         let rope = &self.about.rope;
         let n: usize = runs.iter().map(|r| r.tokens.len()).sum();
         embed(&self.embedding, runs, d, stream)?;
@@ -144,19 +134,9 @@ impl Decoder {
         let kept = (wanted.rows.len() < n).then_some(wanted.rows.as_slice());
         let last = self.layers.len() - 1;
         for (i, layer) in self.layers.iter().enumerate() {
-            rms_norm(
-                team,
-                &stream[..],
-                &layer.attention_norm,
-                eps,
-                x.reset(stream.len() / d, d),
-            );
+            rms_norm(team, &stream[..], &layer.attention_norm, eps, x.reset(stream.len() / d, d));
             // The last layer needs every position's key and value, but only some outputs.
-            let (wanted, kept) = if i == last {
-                (&wanted.spans, kept)
-            } else {
-                (&spans, None)
-            };
+            let (wanted, kept) = if i == last { (&wanted.spans, kept) } else { (&spans, None) };
             layer.attention.forward(
                 Work { team, x, out },
                 &mut blocks.attention,
@@ -177,13 +157,7 @@ impl Decoder {
             }
             let len = stream.len();
             add(team, stream, &out[..len]);
-            rms_norm(
-                team,
-                &stream[..],
-                &layer.ffn_norm,
-                eps,
-                x.reset(stream.len() / d, d),
-            );
+            rms_norm(team, &stream[..], &layer.ffn_norm, eps, x.reset(stream.len() / d, d));
             match &layer.ffn {
                 FeedForward::Dense(ffn) => ffn.forward(Work { team, x, out }, &mut blocks.ffn),
                 FeedForward::Experts(moe) => moe.forward(Work { team, x, out }, &mut blocks.moe),
@@ -197,11 +171,7 @@ impl Decoder {
             logits.resize(rows * self.output.rows(), 0.0);
             linear(team, x, &mut [(&self.output, &mut logits[..])]);
         }
-        if team.interrupted() {
-            Err(Error::Interrupted)
-        } else {
-            Ok(())
-        }
+        if team.interrupted() { Err(Error::Interrupted) } else { Ok(()) }
     }
 }
 
@@ -210,10 +180,7 @@ fn embed(embedding: &Linear, runs: &[Run], d: usize, stream: &mut Vec<f32>) -> R
     stream.resize(tokens.clone().count() * d, 0.0);
     for (&token, row) in tokens.zip(stream.chunks_exact_mut(d)) {
         if token as usize >= embedding.rows() {
-            return Err(Error::Token {
-                token,
-                n_vocab: embedding.rows(),
-            });
+            return Err(Error::Token { token, n_vocab: embedding.rows() });
         }
         embedding.row(token as usize, row);
     }
@@ -230,12 +197,7 @@ fn spans(runs: &[Run]) -> Vec<Span<'_>> {
     runs.iter()
         .map(|run| {
             let (row, n) = span(run);
-            Span {
-                row,
-                n,
-                start: run.start,
-                pages: &run.pages,
-            }
+            Span { row, n, start: run.start, pages: &run.pages }
         })
         .collect()
 }
@@ -250,10 +212,7 @@ struct Wanted<'a> {
 
 impl Wanted<'_> {
     fn new(runs: &[Run]) -> Wanted<'_> {
-        let mut wanted = Wanted {
-            rows: Vec::new(),
-            spans: Vec::new(),
-        };
+        let mut wanted = Wanted { rows: Vec::new(), spans: Vec::new() };
         let mut first = 0;
         for run in runs {
             let n = run.tokens.len();
@@ -265,12 +224,7 @@ impl Wanted<'_> {
             if skipped < n {
                 let row = wanted.rows.len();
                 let start = run.start + skipped;
-                wanted.spans.push(Span {
-                    row,
-                    n: n - skipped,
-                    start,
-                    pages: &run.pages,
-                });
+                wanted.spans.push(Span { row, n: n - skipped, start, pages: &run.pages });
                 wanted.rows.extend(first + skipped..first + n);
             }
             first += n;

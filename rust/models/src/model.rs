@@ -30,12 +30,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Options {
-            n_ctx: None,
-            n_sequences: 1,
-            n_threads: None,
-            kv_type: KvType::F16,
-        }
+        Options { n_ctx: None, n_sequences: 1, n_threads: None, kv_type: KvType::F16 }
     }
 }
 
@@ -66,9 +61,7 @@ impl Model {
         let budget = (memory::available() as f64 * CACHE_SHARE) as u64;
         let most = (budget / page_bytes.max(1)) as usize;
         let pages = |n: usize| n.div_ceil(Cache::PAGE);
-        let n_ctx = options
-            .n_ctx
-            .unwrap_or_else(|| n_ctx_train.min(most * Cache::PAGE));
+        let n_ctx = options.n_ctx.unwrap_or_else(|| n_ctx_train.min(most * Cache::PAGE));
         if n_ctx == 0 || pages(n_ctx) > most {
             return Err(Error::OutOfMemory {
                 wanted: n_ctx.max(1),
@@ -76,12 +69,8 @@ impl Model {
                 available: budget,
             });
         }
-        let n_pages = pages(n_ctx)
-            .saturating_mul(options.n_sequences.max(1))
-            .min(most);
-        let n_threads = options
-            .n_threads
-            .unwrap_or_else(|| threads::default_threads().n);
+        let n_pages = pages(n_ctx).saturating_mul(options.n_sequences.max(1)).min(most);
+        let n_threads = options.n_threads.unwrap_or_else(|| threads::default_threads().n);
         Ok(Model {
             cache: Cache::new(&decoder.kv_shapes(), options.kv_type, n_pages),
             team: Team::new(n_threads).map_err(Error::Option)?,
@@ -148,7 +137,6 @@ impl Model {
     /// A run has no tokens, or not the pages that it needs.
     pub fn forward(&mut self, runs: &[Run], logits: &mut Vec<f32>) -> Result<()> {
         let _workers = self.team.muster();
-        self.decoder
-            .forward(&self.team, &mut self.cache, runs, logits)
+        self.decoder.forward(&self.team, &mut self.cache, runs, logits)
     }
 }

@@ -15,10 +15,7 @@ pub struct Params<'a> {
 impl<'a> Params<'a> {
     /// The parameters of the file's architecture.
     pub fn new(metadata: &'a Metadata) -> Result<Self> {
-        Ok(Params {
-            metadata,
-            architecture: metadata.str("general.architecture")?,
-        })
+        Ok(Params { metadata, architecture: metadata.str("general.architecture")? })
     }
 
     /// `general.architecture`.

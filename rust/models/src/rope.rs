@@ -33,17 +33,11 @@ impl Rope {
         // Llama 3.1's smoothing comes as divisors in the file.
         let divisors = weights.opt_vector("rope_freqs.weight", dims / 2)?;
         let divisor = |i: usize| divisors.as_ref().map_or(1.0, |d| f64::from(d[i]));
-        let mut frequencies: Vec<f64> = frequencies
-            .enumerate()
-            .map(|(i, f)| f / divisor(i))
-            .collect();
+        let mut frequencies: Vec<f64> =
+            frequencies.enumerate().map(|(i, f)| f / divisor(i)).collect();
         let magnitude = scale(params, base, dims, &mut frequencies)?;
         let frequencies = frequencies.into_iter().map(|f| f as f32).collect();
-        Ok(Rope {
-            pairs,
-            frequencies,
-            magnitude,
-        })
+        Ok(Rope { pairs, frequencies, magnitude })
     }
 }
 
@@ -67,18 +61,7 @@ fn scale(params: &Params, base: f64, dims: usize, frequencies: &mut [f64]) -> Re
             let fast = f64::from(params.or("rope.scaling.yarn_beta_fast", 32f32)?);
             let slow = f64::from(params.or("rope.scaling.yarn_beta_slow", 1f32)?);
             let mix = f64::from(params.or("rope.scaling.yarn_ext_factor", 1f32)?);
-            yarn(
-                frequencies,
-                &Yarn {
-                    base,
-                    dims,
-                    factor,
-                    context,
-                    fast,
-                    slow,
-                    mix,
-                },
-            );
+            yarn(frequencies, &Yarn { base, dims, factor, context, fast, slow, mix });
             Ok(magnitude * (1.0 + 0.1 * factor.ln()) as f32)
         }
         _ => Err(params.wrong("rope.scaling.type", ty, "none, linear or yarn")),
@@ -102,10 +85,7 @@ fn yarn(frequencies: &mut [f64], y: &Yarn) {
     let pair =
         |turns: f64| y.dims as f64 * (y.context / (turns * 2.0 * PI)).ln() / (2.0 * y.base.ln());
     let last = (y.dims - 1) as f64;
-    let (low, high) = (
-        pair(y.fast).floor().clamp(0.0, last),
-        pair(y.slow).ceil().clamp(0.0, last),
-    );
+    let (low, high) = (pair(y.fast).floor().clamp(0.0, last), pair(y.slow).ceil().clamp(0.0, last));
     for (i, frequency) in frequencies.iter_mut().enumerate() {
         let ramp = ((i as f64 - low) / (high - low).max(0.001)).clamp(0.0, 1.0);
         let kept = (1.0 - ramp) * y.mix;

@@ -29,8 +29,7 @@ impl Linear {
     /// Writes one row as floats, `out` having `k` places.
     pub fn row(&self, row: usize, out: &mut [f32]) {
         let bytes = self.data.len() / self.rows;
-        self.quant
-            .dequantize(&self.data[row * bytes..][..bytes], out);
+        self.quant.dequantize(&self.data[row * bytes..][..bytes], out);
     }
 
     fn matrix(&self) -> Matrix<'_> {
@@ -42,10 +41,8 @@ impl Linear {
 
 /// Every matrix times all columns of `x`, biases added: each output is `[n][rows]`.
 pub fn linear(team: &Team, x: &mut Activations, jobs: &mut [(&Linear, &mut [f32])]) {
-    let mut matrices: Vec<_> = jobs
-        .iter_mut()
-        .map(|(linear, out)| (linear.matrix(), &mut **out))
-        .collect();
+    let mut matrices: Vec<_> =
+        jobs.iter_mut().map(|(linear, out)| (linear.matrix(), &mut **out)).collect();
     matmul(team, x, &mut matrices);
     for (linear, out) in jobs {
         if let Some(bias) = &linear.bias {
@@ -67,10 +64,9 @@ impl<'a> Weights<'a> {
     }
 
     fn find(&self, name: &str) -> Result<&'a Tensor> {
-        self.gguf.tensor(name).ok_or_else(|| Error::MissingTensor {
-            file: self.file(),
-            name: name.into(),
-        })
+        self.gguf
+            .tensor(name)
+            .ok_or_else(|| Error::MissingTensor { file: self.file(), name: name.into() })
     }
 
     /// Whether there is a tensor of that name.
@@ -139,9 +135,7 @@ impl<'a> Weights<'a> {
         let bytes = data.len() / n;
         (0..n)
             .map(|i| {
-                let part = data
-                    .slice(i * bytes..(i + 1) * bytes)
-                    .unwrap_or_else(|| data.clone());
+                let part = data.slice(i * bytes..(i + 1) * bytes).unwrap_or_else(|| data.clone());
                 let bias = biases.as_ref().map(|b| b[i * rows..][..rows].to_vec());
                 self.part(tensor, part, rows, k, bias)
             })
@@ -169,12 +163,6 @@ impl<'a> Weights<'a> {
         let quant = self.quant(tensor)?;
         Matrix::new(quant, &data, rows, k)
             .map_err(|e| Error::Option(format!("{}: tensor {}: {e}", self.file(), tensor.name)))?;
-        Ok(Linear {
-            quant,
-            data,
-            rows,
-            k,
-            bias,
-        })
+        Ok(Linear { quant, data, rows, k, bias })
     }
 }

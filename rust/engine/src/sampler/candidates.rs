@@ -27,11 +27,7 @@ pub(crate) fn by_rank(a: &Candidate, b: &Candidate) -> Ordering {
 impl<'a> Candidates<'a> {
     /// The whole vocabulary; `list` is memory to use.
     pub fn new(logits: &'a mut [f32], list: &'a mut Vec<Candidate>) -> Candidates<'a> {
-        Candidates {
-            logits,
-            list,
-            listed: false,
-        }
+        Candidates { logits, list, listed: false }
     }
 
     /// The logit of a token that may still be chosen.
@@ -50,13 +46,10 @@ impl<'a> Candidates<'a> {
             self.listed = true;
             self.list.clear();
             let all = self.logits.iter().enumerate();
-            self.list
-                .extend(all.filter(|(_, logit)| **logit > f32::NEG_INFINITY).map(
-                    |(id, &logit)| Candidate {
-                        id: id as u32,
-                        logit,
-                    },
-                ));
+            self.list.extend(
+                all.filter(|(_, logit)| **logit > f32::NEG_INFINITY)
+                    .map(|(id, &logit)| Candidate { id: id as u32, logit }),
+            );
         }
         self.list
     }
@@ -78,9 +71,7 @@ impl<'a> Candidates<'a> {
         }
         let max = max(self.logits);
         let position = self.logits.iter().position(|&x| x == max);
-        position
-            .filter(|_| max > f32::NEG_INFINITY)
-            .map(|id| id as u32)
+        position.filter(|_| max > f32::NEG_INFINITY).map(|id| id as u32)
     }
 
     /// A candidate drawn with the probabilities of the softmax; `uniform` gives a number of [0, 1).
@@ -138,11 +129,7 @@ pub(crate) fn max(logits: &[f32]) -> f32 {
             *lane = if x > *lane { x } else { *lane };
         }
     }
-    lanes
-        .iter()
-        .chain(rest)
-        .copied()
-        .fold(f32::NEG_INFINITY, f32::max)
+    lanes.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max)
 }
 
 /// Fills `best` with the `k` best of a whole vocabulary, falling. Every logit is compared with the
@@ -157,10 +144,7 @@ pub(crate) fn select_best(logits: &[f32], k: usize, best: &mut Vec<Candidate>) {
     for (id, &logit) in logits.iter().enumerate() {
         // An equal logit loses: its id is higher than those that are in.
         if logit > threshold {
-            best.push(Candidate {
-                id: id as u32,
-                logit,
-            });
+            best.push(Candidate { id: id as u32, logit });
             if best.len() == capacity {
                 truncate_to_best(best, k);
                 threshold = best[k - 1].logit;
@@ -213,9 +197,7 @@ mod tests {
 
     /// Few distinct values, so that ties are everywhere.
     fn tied_logits(n: usize, rng: &mut Rng) -> Vec<f32> {
-        (0..n)
-            .map(|_| (rng.uniform() * 50.0).floor() as f32)
-            .collect()
+        (0..n).map(|_| (rng.uniform() * 50.0).floor() as f32).collect()
     }
 
     #[test]
@@ -260,9 +242,6 @@ mod tests {
         assert_eq!(candidates.list().len(), 2);
         let mut forbidden = [inf; 2];
         assert_eq!(Candidates::new(&mut forbidden, &mut list).best(), None);
-        assert_eq!(
-            Candidates::new(&mut forbidden, &mut list).draw(|| 0.0),
-            None
-        );
+        assert_eq!(Candidates::new(&mut forbidden, &mut list).draw(|| 0.0), None);
     }
 }

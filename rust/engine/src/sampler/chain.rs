@@ -21,36 +21,12 @@ struct Row {
 
 /// llama.cpp's default order.
 const CHAIN: [Row; 6] = [
-    Row {
-        name: "penalties",
-        build: penalties::build,
-        narrows: false,
-    },
-    Row {
-        name: "top_k",
-        build: top_k::build,
-        narrows: true,
-    },
-    Row {
-        name: "typ_p",
-        build: typ_p::build,
-        narrows: false,
-    },
-    Row {
-        name: "top_p",
-        build: top_p::build,
-        narrows: true,
-    },
-    Row {
-        name: "min_p",
-        build: min_p::build,
-        narrows: true,
-    },
-    Row {
-        name: "temperature",
-        build: temperature::build,
-        narrows: false,
-    },
+    Row { name: "penalties", build: penalties::build, narrows: false },
+    Row { name: "top_k", build: top_k::build, narrows: true },
+    Row { name: "typ_p", build: typ_p::build, narrows: false },
+    Row { name: "top_p", build: top_p::build, narrows: true },
+    Row { name: "min_p", build: min_p::build, narrows: true },
+    Row { name: "temperature", build: temperature::build, narrows: false },
 ];
 
 /// The samplers' names (llama.cpp's), in the order in which they are applied.
@@ -60,10 +36,8 @@ pub fn sampler_names() -> impl Iterator<Item = &'static str> {
 
 /// The samplers that are on.
 pub(crate) fn build_chain(sampling: &Sampling) -> Vec<Box<dyn Stage>> {
-    let mut chain: Vec<(bool, Box<dyn Stage>)> = CHAIN
-        .iter()
-        .filter_map(|row| Some((row.narrows, (row.build)(sampling)?)))
-        .collect();
+    let mut chain: Vec<(bool, Box<dyn Stage>)> =
+        CHAIN.iter().filter_map(|row| Some((row.narrows, (row.build)(sampling)?))).collect();
     // The best candidate is the same before and after narrowing.
     while sampling.is_greedy() && chain.pop_if(|(narrows, _)| *narrows).is_some() {}
     chain.into_iter().map(|(_, stage)| stage).collect()
@@ -75,16 +49,10 @@ mod tests {
 
     #[test]
     fn a_greedy_request_narrows_nothing_in_vain() {
-        let greedy = Sampling {
-            temperature: 0.0,
-            ..Sampling::default()
-        };
+        let greedy = Sampling { temperature: 0.0, ..Sampling::default() };
         assert_eq!(build_chain(&greedy).len(), 0);
         assert_eq!(build_chain(&Sampling::default()).len(), 4);
-        let typical = Sampling {
-            typical_p: 0.5,
-            ..greedy
-        };
+        let typical = Sampling { typical_p: 0.5, ..greedy };
         assert_eq!(build_chain(&typical).len(), 2, "top_k and typ_p");
     }
 }

@@ -29,10 +29,7 @@ mod tests {
         let reported = logprob(&logits, 2, 3);
         let close = |a: f32, b: f32| (a - b.ln()).abs() < 1e-4;
         assert!(close(reported.logprob, 0.25));
-        assert_eq!(
-            reported.top.iter().map(|t| t.0).collect::<Vec<_>>(),
-            [1, 2, 0]
-        );
+        assert_eq!(reported.top.iter().map(|t| t.0).collect::<Vec<_>>(), [1, 2, 0]);
         assert!(close(reported.top[0].1, 0.5) && close(reported.top[2].1, 0.125));
         assert_eq!(logprob(&logits, 3, 0).logprob, f32::NEG_INFINITY);
     }

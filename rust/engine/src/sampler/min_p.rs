@@ -12,12 +12,8 @@ struct MinP {
 }
 
 pub(crate) fn build(sampling: &Sampling) -> Option<Box<dyn Stage>> {
-    (sampling.min_p > 0.0).then(|| {
-        Box::new(MinP {
-            ln_p: sampling.min_p.ln(),
-            min_keep: sampling.min_keep,
-        }) as _
-    })
+    (sampling.min_p > 0.0)
+        .then(|| Box::new(MinP { ln_p: sampling.min_p.ln(), min_keep: sampling.min_keep }) as _)
 }
 
 impl Stage for MinP {
@@ -48,10 +44,7 @@ mod tests {
             build,
             |sorted, sampling| {
                 let p = naive::softmax(&sorted);
-                let n = p
-                    .iter()
-                    .filter(|&&x| x >= f64::from(sampling.min_p) * p[0])
-                    .count();
+                let n = p.iter().filter(|&&x| x >= f64::from(sampling.min_p) * p[0]).count();
                 sorted[..n.max(sampling.min_keep.min(sorted.len()))].to_vec()
             },
         );
@@ -61,10 +54,7 @@ mod tests {
     fn is_relative_to_the_best() {
         let logits = [4.0f32, 2.0, 1.0, 1.0].map(f32::ln);
         let kept = |min_p| {
-            let sampling = Sampling {
-                min_p,
-                ..Sampling::default()
-            };
+            let sampling = Sampling { min_p, ..Sampling::default() };
             naive::ids(&logits, build(&sampling))
         };
         assert_eq!(kept(1.0), [0]);

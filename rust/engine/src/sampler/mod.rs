@@ -87,11 +87,8 @@ impl Sampler {
         for stage in &mut self.chain {
             stage.apply(&mut candidates, history);
         }
-        let chosen = if self.greedy {
-            candidates.best()
-        } else {
-            candidates.draw(|| self.rng.uniform())
-        };
+        let chosen =
+            if self.greedy { candidates.best() } else { candidates.draw(|| self.rng.uniform()) };
         chosen.ok_or_else(|| "no token can be chosen: all of them are forbidden".into())
     }
 }
@@ -99,16 +96,10 @@ impl Sampler {
 /// Minus infinity is a token that cannot come; NaN and infinity are a model that fails.
 fn check(logits: &[f32]) -> Result<(), String> {
     // Without an early exit, so that the loop is vectorized. NaN is not below anything.
-    if logits
-        .iter()
-        .fold(true, |sane, &x| sane & (x < f32::INFINITY))
-    {
+    if logits.iter().fold(true, |sane, &x| sane & (x < f32::INFINITY)) {
         return Ok(());
     }
-    let bad = logits
-        .iter()
-        .enumerate()
-        .find(|(_, x)| x.is_nan() || **x == f32::INFINITY);
+    let bad = logits.iter().enumerate().find(|(_, x)| x.is_nan() || **x == f32::INFINITY);
     let (id, logit) = bad.unwrap_or((0, &f32::NAN));
     Err(format!("the model gave {logit} as the logit of token {id}"))
 }
@@ -153,10 +144,7 @@ mod tests {
         const DRAWS: usize = 20_000;
         let logits = logits(300);
         let expected = default_distribution(&logits);
-        let sampling = Sampling {
-            seed: Some(5),
-            ..Sampling::default()
-        };
+        let sampling = Sampling { seed: Some(5), ..Sampling::default() };
         let mut sampler = Sampler::new(&sampling, &[]);
         let mut scratch = Scratch::default();
         let mut counts = vec![0.0; logits.len()];
@@ -182,13 +170,7 @@ mod tests {
 
     #[test]
     fn greedy_takes_the_first_of_the_best_and_no_memory() {
-        let mut sampler = Sampler::new(
-            &Sampling {
-                temperature: -1.0,
-                ..Sampling::default()
-            },
-            &[],
-        );
+        let mut sampler = Sampler::new(&Sampling { temperature: -1.0, ..Sampling::default() }, &[]);
         let mut scratch = Scratch::default();
         let mut logits = logits(1000);
         logits[77] = 20.0;
@@ -199,10 +181,7 @@ mod tests {
 
     #[test]
     fn bias_and_ignored_stop_tokens_decide() {
-        let mut sampling = Sampling {
-            temperature: 0.0,
-            ..Sampling::default()
-        };
+        let mut sampling = Sampling { temperature: 0.0, ..Sampling::default() };
         let logits = [3.0, 2.0, 1.0];
         assert_eq!(sample(&sampling, &logits), Ok(0));
         sampling.ignore_eos = true;
@@ -218,14 +197,8 @@ mod tests {
             logits[42] = bad;
             sample(&Sampling::default(), &logits).expect_err("they are broken")
         };
-        assert_eq!(
-            message(f32::NAN),
-            "the model gave NaN as the logit of token 42"
-        );
-        assert_eq!(
-            message(f32::INFINITY),
-            "the model gave inf as the logit of token 42"
-        );
+        assert_eq!(message(f32::NAN), "the model gave NaN as the logit of token 42");
+        assert_eq!(message(f32::INFINITY), "the model gave inf as the logit of token 42");
         let mut logits = logits(100);
         logits[42] = f32::NEG_INFINITY;
         assert!(sample(&Sampling::default(), &logits).is_ok());

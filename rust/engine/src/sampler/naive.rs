@@ -7,14 +7,8 @@ use super::rng::Rng;
 
 /// All tokens, the most likely first, of equal ones the lower id.
 pub(crate) fn sorted(logits: &[f32]) -> Vec<Candidate> {
-    let mut list: Vec<Candidate> = logits
-        .iter()
-        .enumerate()
-        .map(|(id, &logit)| Candidate {
-            id: id as u32,
-            logit,
-        })
-        .collect();
+    let mut list: Vec<Candidate> =
+        logits.iter().enumerate().map(|(id, &logit)| Candidate { id: id as u32, logit }).collect();
     // The sort is stable, so ids stay in order.
     list.sort_by(|a, b| b.logit.total_cmp(&a.logit));
     list
@@ -62,17 +56,11 @@ pub(crate) fn compare(
             let logits: Vec<f32> = (0..n).map(|_| (rng.uniform() * scale) as f32).collect();
             for p in [0.01, 0.3, 0.5, 0.9, 0.99] {
                 for min_keep in [0, 3, 100] {
-                    let mut sampling = Sampling {
-                        min_keep,
-                        ..Sampling::default()
-                    };
+                    let mut sampling = Sampling { min_keep, ..Sampling::default() };
                     set(&mut sampling, p);
                     let expected = sorted_ids(&reference(sorted(&logits), &sampling));
                     let got = ids(&logits, build(&sampling));
-                    assert_eq!(
-                        got, expected,
-                        "n {n}, scale {scale}, p {p}, keep {min_keep}"
-                    );
+                    assert_eq!(got, expected, "n {n}, scale {scale}, p {p}, keep {min_keep}");
                 }
             }
         }

@@ -70,20 +70,14 @@ mod tests {
 
     #[test]
     fn repetition_divides_positive_and_multiplies_negative_logits() {
-        let sampling = Sampling {
-            repeat_penalty: 2.0,
-            ..Sampling::default()
-        };
+        let sampling = Sampling { repeat_penalty: 2.0, ..Sampling::default() };
         assert_eq!(penalize(sampling, &[0, 1, 1]), [1.0, -4.0, 1.0, -1.0]);
     }
 
     #[test]
     fn frequency_counts_and_presence_does_not() {
-        let sampling = Sampling {
-            frequency_penalty: 0.5,
-            presence_penalty: 0.25,
-            ..Sampling::default()
-        };
+        let sampling =
+            Sampling { frequency_penalty: 0.5, presence_penalty: 0.25, ..Sampling::default() };
         assert_eq!(penalize(sampling, &[1, 0, 1]), [1.25, -3.25, 1.0, -1.0]);
     }
 
@@ -102,17 +96,12 @@ mod tests {
 
     #[test]
     fn a_listed_candidate_is_penalized_too() {
-        let sampling = Sampling {
-            presence_penalty: 1.5,
-            ..Sampling::default()
-        };
+        let sampling = Sampling { presence_penalty: 1.5, ..Sampling::default() };
         let mut logits = [2.0, 0.0, 1.0];
         let mut list = Vec::new();
         let mut candidates = Candidates::new(&mut logits, &mut list);
         candidates.keep_best(2);
-        build(&sampling)
-            .expect("it is on")
-            .apply(&mut candidates, &[0, 1]);
+        build(&sampling).expect("it is on").apply(&mut candidates, &[0, 1]);
         assert_eq!(candidates.best(), Some(2));
         assert_eq!(naive::sorted_ids(candidates.list()), [0, 2]);
     }

@@ -16,10 +16,7 @@ pub(crate) struct Rng {
 impl Rng {
     /// The generator of a seed.
     pub fn new(seed: u64) -> Rng {
-        let mut rng = Rng {
-            state: 0,
-            increment: STREAM << 1 | 1,
-        };
+        let mut rng = Rng { state: 0, increment: STREAM << 1 | 1 };
         rng.next_u32();
         rng.state = rng.state.wrapping_add(seed);
         rng.next_u32();
@@ -55,9 +52,7 @@ mod tests {
         // The first round of the reference's pcg32-demo: seed 42, stream 54.
         let mut rng = Rng::new(42);
         let numbers: [u32; 6] = std::array::from_fn(|_| rng.next_u32());
-        let published = [
-            0xa15c02b7, 0x7b47f409, 0xba1d3330, 0x83d2f293, 0xbfa4784b, 0xcbed606e,
-        ];
+        let published = [0xa15c02b7, 0x7b47f409, 0xba1d3330, 0x83d2f293, 0xbfa4784b, 0xcbed606e];
         assert_eq!(numbers, published);
     }
 

@@ -72,27 +72,12 @@ impl Sampling {
         check("top_p", self.top_p, "0 to 1", part)?;
         check("min_p", self.min_p, "0 to 1", part)?;
         check("typical_p", self.typical_p, "0 to 1", part)?;
-        check("repeat_last_n", self.repeat_last_n, "-1 or more", |n| {
-            n >= -1
+        check("repeat_last_n", self.repeat_last_n, "-1 or more", |n| n >= -1)?;
+        check("repeat_penalty", self.repeat_penalty, "finite and above 0", |p| {
+            p.is_finite() && p > 0.0
         })?;
-        check(
-            "repeat_penalty",
-            self.repeat_penalty,
-            "finite and above 0",
-            |p| p.is_finite() && p > 0.0,
-        )?;
-        check(
-            "presence_penalty",
-            self.presence_penalty,
-            "finite",
-            f32::is_finite,
-        )?;
-        check(
-            "frequency_penalty",
-            self.frequency_penalty,
-            "finite",
-            f32::is_finite,
-        )?;
+        check("presence_penalty", self.presence_penalty, "finite", f32::is_finite)?;
+        check("frequency_penalty", self.frequency_penalty, "finite", f32::is_finite)?;
         for &(id, bias) in &self.logit_bias {
             if bias.is_nan() || bias == f32::INFINITY {
                 return Err(Error::parameter(
@@ -112,9 +97,5 @@ fn check<T: Copy + ToString>(
     allowed: &str,
     is_allowed: impl Fn(T) -> bool,
 ) -> Result<()> {
-    if is_allowed(value) {
-        Ok(())
-    } else {
-        Err(Error::parameter(name, value, allowed))
-    }
+    if is_allowed(value) { Ok(()) } else { Err(Error::parameter(name, value, allowed)) }
 }

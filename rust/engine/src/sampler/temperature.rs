@@ -17,10 +17,7 @@ pub(crate) fn build(sampling: &Sampling) -> Option<Box<dyn Stage>> {
 impl Stage for Temperature {
     fn apply(&mut self, candidates: &mut Candidates, _history: &[u32]) {
         let list = candidates.list();
-        let max = list
-            .iter()
-            .map(|c| c.logit)
-            .fold(f32::NEG_INFINITY, f32::max);
+        let max = list.iter().map(|c| c.logit).fold(f32::NEG_INFINITY, f32::max);
         for candidate in list {
             // Relative to the best, so that a tiny t gives no infinity.
             candidate.logit = (candidate.logit - max) / self.t;
@@ -34,10 +31,7 @@ mod tests {
     use crate::sampler::naive;
 
     fn probabilities(temperature: f32) -> Vec<f64> {
-        let sampling = Sampling {
-            temperature,
-            ..Sampling::default()
-        };
+        let sampling = Sampling { temperature, ..Sampling::default() };
         // Probabilities 9/13, 3/13, 1/13.
         let logits = [9.0f32, 3.0, 1.0].map(f32::ln);
         naive::softmax(&naive::apply(&logits, build(&sampling)))
@@ -47,10 +41,7 @@ mod tests {
     fn is_a_power_of_the_probabilities() {
         let close = |a: Vec<f64>, b: [f64; 3]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6);
         assert!(close(probabilities(1.0), [9.0, 3.0, 1.0].map(|x| x / 13.0)));
-        assert!(close(
-            probabilities(0.5),
-            [81.0, 9.0, 1.0].map(|x| x / 91.0)
-        ));
+        assert!(close(probabilities(0.5), [81.0, 9.0, 1.0].map(|x| x / 91.0)));
         assert!(close(probabilities(1e-40), [1.0, 0.0, 0.0]));
     }
 }

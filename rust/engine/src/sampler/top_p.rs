@@ -11,12 +11,8 @@ struct TopP {
 }
 
 pub(crate) fn build(sampling: &Sampling) -> Option<Box<dyn Stage>> {
-    (sampling.top_p < 1.0).then(|| {
-        Box::new(TopP {
-            p: f64::from(sampling.top_p),
-            min_keep: sampling.min_keep,
-        }) as _
-    })
+    (sampling.top_p < 1.0)
+        .then(|| Box::new(TopP { p: f64::from(sampling.top_p), min_keep: sampling.min_keep }) as _)
 }
 
 impl Stage for TopP {
@@ -70,10 +66,7 @@ mod tests {
         // Probabilities 1/2, 1/4, 1/8, 1/8.
         let logits = [4.0f32, 2.0, 1.0, 1.0].map(f32::ln);
         let kept = |top_p| {
-            let sampling = Sampling {
-                top_p,
-                ..Sampling::default()
-            };
+            let sampling = Sampling { top_p, ..Sampling::default() };
             naive::ids(&logits, build(&sampling))
         };
         assert_eq!(kept(0.0), [0]);

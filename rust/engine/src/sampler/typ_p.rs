@@ -13,10 +13,7 @@ struct TypP {
 
 pub(crate) fn build(sampling: &Sampling) -> Option<Box<dyn Stage>> {
     (sampling.typical_p < 1.0).then(|| {
-        Box::new(TypP {
-            p: f64::from(sampling.typical_p),
-            min_keep: sampling.min_keep,
-        }) as _
+        Box::new(TypP { p: f64::from(sampling.typical_p), min_keep: sampling.min_keep }) as _
     })
 }
 
@@ -77,10 +74,7 @@ mod tests {
         // Probabilities 0.4 and twelve times 0.05: the entropy is nearer to ln 20 than to ln 2.5.
         let mut logits = [0.05f32.ln(); 13];
         logits[0] = 0.4f32.ln();
-        let sampling = Sampling {
-            typical_p: 0.3,
-            ..Sampling::default()
-        };
+        let sampling = Sampling { typical_p: 0.3, ..Sampling::default() };
         assert_eq!(naive::ids(&logits, build(&sampling)), [1, 2, 3, 4, 5, 6, 7]);
     }
 }

@@ -63,11 +63,7 @@ impl Fake {
     }
 
     pub fn start_with(&self, n_ctx: usize, max_sequences: usize, n_batch: usize) -> Engine {
-        let config = Config {
-            n_ctx,
-            max_sequences,
-            n_batch,
-        };
+        let config = Config { n_ctx, max_sequences, n_batch };
         Engine::start(Box::new(self.clone()), config).expect("the limits are valid")
     }
 
@@ -103,14 +99,8 @@ impl Fake {
             assert!(!run.tokens.is_empty() && run.pages.len() * self.page_len >= end);
             let used = &run.pages[..end.div_ceil(self.page_len)];
             let first = run.start / self.page_len;
-            assert!(
-                used.iter().all(|page| !written.contains(page)),
-                "a page written by two"
-            );
-            assert!(
-                used[first..].iter().all(|page| !seen.contains(page)),
-                "a shared page written"
-            );
+            assert!(used.iter().all(|page| !written.contains(page)), "a page written by two");
+            assert!(used[first..].iter().all(|page| !seen.contains(page)), "a shared page written");
             seen.extend(used);
             written.extend(&used[first..]);
         }
@@ -135,11 +125,7 @@ impl Forward for Fake {
     }
 
     fn forward(&mut self, runs: &[Run], logits: &mut Vec<f32>) -> Result<(), ForwardError> {
-        self.log
-            .lock()
-            .expect("not poisoned")
-            .passes
-            .push(runs.to_vec());
+        self.log.lock().expect("not poisoned").passes.push(runs.to_vec());
         self.check(runs);
         while self.paused.load(Ordering::SeqCst) {
             thread::sleep(Duration::from_micros(100));
@@ -195,20 +181,12 @@ pub fn logits_after(tokens: &[u32]) -> Vec<f32> {
     if tokens.last() == Some(&GIVES_NAN) {
         return vec![f32::NAN; N_VOCAB];
     }
-    let hash = tokens
-        .iter()
-        .fold(1, |hash, &token| mix(hash ^ u64::from(token) << 7));
+    let hash = tokens.iter().fold(1, |hash, &token| mix(hash ^ u64::from(token) << 7));
     (0..N_VOCAB as u64)
         .map(|id| (mix(hash ^ id) >> 40) as f32 / (1 << 21) as f32)
         // The ids with a meaning are never the most likely.
         .enumerate()
-        .map(|(id, x)| {
-            if id >= GIVES_NAN as usize {
-                x - 100.0
-            } else {
-                x
-            }
-        })
+        .map(|(id, x)| if id >= GIVES_NAN as usize { x - 100.0 } else { x })
         .collect()
 }
 
@@ -225,19 +203,14 @@ pub fn continuation(prompt: &[u32], n: usize) -> Vec<u32> {
 
 /// A text of `n` tokens, another one for each `seed`.
 pub fn prompt(seed: u64, n: usize) -> Vec<u32> {
-    (0..n as u64)
-        .map(|i| (mix(seed << 32 | i) % 40) as u32)
-        .collect()
+    (0..n as u64).map(|i| (mix(seed << 32 | i) % 40) as u32).collect()
 }
 
 pub fn greedy(tokens: Vec<u32>, max_tokens: usize) -> Request {
     Request {
         tokens,
         max_tokens: Some(max_tokens),
-        sampling: Sampling {
-            temperature: 0.0,
-            ..Sampling::default()
-        },
+        sampling: Sampling { temperature: 0.0, ..Sampling::default() },
         ..Request::default()
     }
 }
@@ -273,10 +246,7 @@ impl Answer {
 pub fn collect(handle: &Handle) -> Answer {
     let deadline = Instant::now() + 20 * SECOND;
     let mut outputs = Vec::new();
-    while !matches!(
-        outputs.last(),
-        Some(Output::Finished { .. } | Output::Error(_))
-    ) {
+    while !matches!(outputs.last(), Some(Output::Finished { .. } | Output::Error(_))) {
         assert!(Instant::now() < deadline, "no end after {outputs:?}");
         outputs.extend(handle.take(SECOND));
     }

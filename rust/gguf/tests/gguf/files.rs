@@ -16,12 +16,7 @@ fn below(folder: &Path) -> Vec<PathBuf> {
         true => below(&path),
         false => vec![path],
     });
-    found
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "gguf")
-        })
-        .collect()
+    found.filter(|path| path.extension().is_some_and(|extension| extension == "gguf")).collect()
 }
 
 /// The files, or none with a word on the standard error.
@@ -41,15 +36,8 @@ fn files(folder: &str) -> Vec<PathBuf> {
 fn every_model_opens_and_ends_with_its_last_tensor() {
     for path in files("models") {
         let gguf = Gguf::open(&path).unwrap();
-        assert!(
-            gguf.metadata().str("general.architecture").is_ok(),
-            "{}",
-            path.display()
-        );
-        let ends = gguf
-            .tensors()
-            .iter()
-            .map(|tensor| tensor.offset() + tensor.n_bytes());
+        assert!(gguf.metadata().str("general.architecture").is_ok(), "{}", path.display());
+        let ends = gguf.tensors().iter().map(|tensor| tensor.offset() + tensor.n_bytes());
         let len = fs::metadata(&path).unwrap().len();
         assert_eq!(ends.max(), Some(len as usize), "{}", path.display());
     }
@@ -63,20 +51,14 @@ fn every_vocabulary_opens() {
         let tokens = gguf.metadata().array("tokenizer.ggml.tokens").unwrap();
         assert_eq!(tokens.element_type(), ValueType::String);
         let types = gguf.metadata().i32s("tokenizer.ggml.token_type").unwrap();
-        assert_eq!(
-            tokens.bytes().unwrap().len(),
-            types.len(),
-            "{}",
-            path.display()
-        );
+        assert_eq!(tokens.bytes().unwrap().len(), types.len(), "{}", path.display());
     }
 }
 
 #[test]
 fn a_large_vocabulary_opens_at_once() {
-    let Some(path) = files("vocab")
-        .into_iter()
-        .find(|path| path.ends_with("ggml-vocab-gemma-4.gguf"))
+    let Some(path) =
+        files("vocab").into_iter().find(|path| path.ends_with("ggml-vocab-gemma-4.gguf"))
     else {
         return;
     };
@@ -101,10 +83,6 @@ fn quantized_models_hold_the_types_they_are_named_after() {
         let gguf = Gguf::open(&path).unwrap();
         let base = GgmlType::from_name(name.trim_end_matches("_s").trim_end_matches("_m"));
         let base = base.unwrap_or_else(|| panic!("{name}"));
-        assert!(
-            gguf.tensors().iter().any(|tensor| tensor.ty == base),
-            "{}",
-            path.display()
-        );
+        assert!(gguf.tensors().iter().any(|tensor| tensor.ty == base), "{}", path.display());
     }
 }

@@ -54,17 +54,13 @@ fn cve_2026_27940_offset_and_size_overflow() {
 /// Shapes of exabytes over a small file.
 #[test]
 fn cve_2026_33298_exabytes_over_a_small_file() {
-    let raw = Raw::default()
-        .tensor("a", &[1 << 31, 1 << 30], F32, 0)
-        .data(64);
+    let raw = Raw::default().tensor("a", &[1 << 31, 1 << 30], F32, 0).data(64);
     refused(
         raw,
         "tensor \"a\" of shape [2147483648, 1073741824] and type F32 has more than \
          9223372036854775807 bytes",
     );
-    let raw = Raw::default()
-        .tensor("a", &[1 << 32, 1 << 28], F32, 0)
-        .data(64);
+    let raw = Raw::default().tensor("a", &[1 << 32, 1 << 28], F32, 0).data(64);
     refused(
         raw,
         "tensor \"a\" needs 4611686018427387904 bytes at offset 0 of the tensor data, which has \
@@ -74,11 +70,8 @@ fn cve_2026_33298_exabytes_over_a_small_file() {
 
 #[test]
 fn a_shape_may_not_overflow() {
-    for shape in [
-        [u64::MAX - 31, 2].as_slice(),
-        &[1 << 32, 1 << 32],
-        &[32, u64::MAX, u64::MAX, 2],
-    ] {
+    for shape in [[u64::MAX - 31, 2].as_slice(), &[1 << 32, 1 << 32], &[32, u64::MAX, u64::MAX, 2]]
+    {
         let (problem, message) = Raw::default().tensor("a", shape, 2, 0).data(64).problem();
         assert!(matches!(problem, Problem::TooLarge { .. }), "{message}");
     }
@@ -87,11 +80,7 @@ fn a_shape_may_not_overflow() {
 #[test]
 fn cut_anywhere_it_is_refused() {
     let whole = sample();
-    let last = Gguf::from_bytes(whole.clone())
-        .unwrap()
-        .tensor("last")
-        .unwrap()
-        .offset();
+    let last = Gguf::from_bytes(whole.clone()).unwrap().tensor("last").unwrap().offset();
     for len in 0..=last {
         let error = Gguf::from_bytes(whole[..len].to_vec()).unwrap_err();
         assert!(
@@ -102,17 +91,12 @@ fn cut_anywhere_it_is_refused() {
             "{len}: {error}"
         );
     }
-    assert!(
-        Gguf::from_bytes(whole[..=last].to_vec()).is_ok(),
-        "padding at the end is not needed"
-    );
+    assert!(Gguf::from_bytes(whole[..=last].to_vec()).is_ok(), "padding at the end is not needed");
 }
 
 #[test]
 fn a_cut_names_the_place_and_both_numbers() {
-    let whole = Raw::default()
-        .entry("key", STRING, &string("value"))
-        .bytes();
+    let whole = Raw::default().entry("key", STRING, &string("value")).bytes();
     let cut = Gguf::from_bytes(whole[..whole.len() - 2].to_vec()).unwrap_err();
     assert_eq!(
         cut.to_string(),
@@ -132,11 +116,7 @@ fn any_flipped_bit_is_an_error_or_another_file() {
         let mut bytes = whole.clone();
         bytes[bit / 8] ^= 1 << (bit % 8);
         if let Ok(gguf) = Gguf::from_bytes(bytes) {
-            let total: usize = gguf
-                .tensors()
-                .iter()
-                .map(|tensor| tensor.data().len())
-                .sum();
+            let total: usize = gguf.tensors().iter().map(|tensor| tensor.data().len()).sum();
             assert!(total <= whole.len(), "bit {bit}: {total}");
         }
     }
@@ -150,24 +130,15 @@ fn other_formats_and_versions() {
         "<memory>: not a GGUF file: it begins with \"<htm\", not \"GGUF\""
     );
     refused(
-        Raw {
-            version: 1,
-            ..Raw::default()
-        },
+        Raw { version: 1, ..Raw::default() },
         "GGUF version 1 is not supported, only versions 2 and 3 are",
     );
     refused(
-        Raw {
-            version: 4,
-            ..Raw::default()
-        },
+        Raw { version: 4, ..Raw::default() },
         "GGUF version 4 is not supported, only versions 2 and 3 are",
     );
     refused(
-        Raw {
-            version: 3u32.swap_bytes(),
-            ..Raw::default()
-        },
+        Raw { version: 3u32.swap_bytes(), ..Raw::default() },
         "a big-endian GGUF file (its version reads as 0x3000000, 3 in the other byte order); only \
          little-endian files are supported",
     );
@@ -176,19 +147,12 @@ fn other_formats_and_versions() {
 #[test]
 fn counts_beyond_the_file() {
     refused(
-        Raw {
-            tensor_count: u64::MAX,
-            ..Raw::default()
-        },
+        Raw { tensor_count: u64::MAX, ..Raw::default() },
         "the header claims 18446744073709551615 tensors of at least 24 bytes each, but 0 bytes \
          are left",
     );
     refused(
-        Raw {
-            entry_count: 1 << 40,
-            ..Raw::default()
-        }
-        .data(64),
+        Raw { entry_count: 1 << 40, ..Raw::default() }.data(64),
         "the header claims 1099511627776 metadata entries of at least 13 bytes each, but 72 bytes \
          are left",
     );
@@ -220,14 +184,8 @@ fn arrays_nested_too_deep() {
         Raw::default().entry("deep", ARRAY, &value)
     };
     assert!(nest(8).open().is_ok());
-    refused(
-        nest(9),
-        "key \"deep\" nests arrays 9 deep, at most 8 are supported",
-    );
-    refused(
-        nest(100_000),
-        "key \"deep\" nests arrays 9 deep, at most 8 are supported",
-    );
+    refused(nest(9), "key \"deep\" nests arrays 9 deep, at most 8 are supported");
+    refused(nest(100_000), "key \"deep\" nests arrays 9 deep, at most 8 are supported");
 }
 
 #[test]
@@ -249,10 +207,7 @@ fn values_that_are_none() {
 #[test]
 fn keys_that_are_none() {
     refused(
-        Raw::default()
-            .entry("a", 0, &[0])
-            .entry("b", 0, &[0])
-            .entry("a", 0, &[1]),
+        Raw::default().entry("a", 0, &[0]).entry("b", 0, &[0]).entry("a", 0, &[1]),
         "key \"a\" occurs twice, as entries 0 and 2",
     );
     refused(
@@ -285,21 +240,12 @@ fn alignments_that_are_none() {
         .entry("general.alignment", 4, &(1u32 << 31).to_le_bytes())
         .tensor("a", &[1], I8, 0)
         .data(64);
-    refused(
-        raw,
-        "tensor \"a\" needs 1 bytes at offset 0 of the tensor data, which has 0 bytes",
-    );
+    refused(raw, "tensor \"a\" needs 1 bytes at offset 0 of the tensor data, which has 0 bytes");
 }
 
 #[test]
 fn names_of_tensors() {
-    assert!(
-        Raw::default()
-            .tensor("x".repeat(63), &[1], I8, 0)
-            .data(1)
-            .open()
-            .is_ok()
-    );
+    assert!(Raw::default().tensor("x".repeat(63), &[1], I8, 0).data(1).open().is_ok());
     refused(
         Raw::default().tensor("x".repeat(64), &[1], I8, 0).data(1),
         "the name of tensor 0 has 64 bytes, must have 1 to 63",
@@ -313,10 +259,7 @@ fn names_of_tensors() {
         "the name of tensor 0 is not UTF-8 after 0 of its 2 bytes: \"\\xf0\\x9f\"",
     );
     refused(
-        Raw::default()
-            .tensor("a", &[1], I8, 0)
-            .tensor("a", &[1], I8, 32)
-            .data(64),
+        Raw::default().tensor("a", &[1], I8, 0).tensor("a", &[1], I8, 32).data(64),
         "tensor \"a\" occurs twice, as tensors 0 and 1",
     );
     refused(
@@ -363,11 +306,8 @@ fn places_that_are_none() {
         Raw::default().tensor("a", &[33], I8, 32).data(64),
         "tensor \"a\" needs 33 bytes at offset 32 of the tensor data, which has 64 bytes",
     );
-    let (problem, message) = Raw::default()
-        .tensor("b", &[16], I8, 32)
-        .tensor("a", &[33], I8, 0)
-        .data(64)
-        .problem();
+    let (problem, message) =
+        Raw::default().tensor("b", &[16], I8, 32).tensor("a", &[33], I8, 0).data(64).problem();
     assert!(
         matches!(problem, Problem::Overlap { ref tensor, ref next, end, start }
             if tensor == "a" && next == "b" && end == start + 1),

@@ -76,10 +76,7 @@ fn walk(gguf: &Gguf) -> u64 {
         }
     }
     let values: u64 = gguf.metadata().iter().map(|(_, value)| of(value)).sum();
-    let bytes = gguf
-        .tensors()
-        .iter()
-        .flat_map(|tensor| tensor.data().to_vec());
+    let bytes = gguf.tensors().iter().flat_map(|tensor| tensor.data().to_vec());
     values + bytes.map(u64::from).sum::<u64>()
 }
 

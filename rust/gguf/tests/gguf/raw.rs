@@ -100,9 +100,7 @@ pub fn sample() -> Vec<u8> {
     }
     let ones: Vec<u8> = (0..6).flat_map(|_| 1f32.to_le_bytes()).collect();
     writer.tensor("ones", &[3, 2], GgmlType::F32, ones).unwrap();
-    writer
-        .tensor("blocks", &[64, 1, 2], GgmlType::Q4_0, vec![7; 72])
-        .unwrap();
+    writer.tensor("blocks", &[64, 1, 2], GgmlType::Q4_0, vec![7; 72]).unwrap();
     writer.tensor("last", &[1], GgmlType::I8, vec![9]).unwrap();
     writer.finish().unwrap();
     out

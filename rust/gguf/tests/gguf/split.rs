@@ -19,9 +19,7 @@ fn write(path: &Path, split: Split) -> Vec<PathBuf> {
     writer.metadata("general.alignment", 64u32).unwrap();
     writer.metadata("general.name", "tiny").unwrap();
     for (number, name) in (1u8..).zip(["a", "b", "c", "d", "e"]) {
-        writer
-            .tensor(name, &[100], GgmlType::I8, vec![number; 100])
-            .unwrap();
+        writer.tensor(name, &[100], GgmlType::I8, vec![number; 100]).unwrap();
     }
     writer.finish().unwrap()
 }
@@ -34,10 +32,7 @@ fn refused(path: &Path, file: &Path, wanted: &str) {
 
 /// A part as a file of its own, with the given split keys.
 fn write_part(path: &Path, no: u16, count: u16, tensors: i32, names: &[&str]) {
-    let keys = [
-        ("split.no", 2, u64::from(no), 2),
-        ("split.count", 2, u64::from(count), 2),
-    ];
+    let keys = [("split.no", 2, u64::from(no), 2), ("split.count", 2, u64::from(count), 2)];
     let tensors = ("split.tensors.count", 5, tensors as u64, 4);
     let mut raw = crate::raw::Raw::default();
     for (key, ty, value, bytes) in keys.into_iter().chain([tensors]) {
@@ -52,10 +47,7 @@ fn write_part(path: &Path, no: u16, count: u16, tensors: i32, names: &[&str]) {
 #[test]
 fn any_part_opens_the_set() {
     let (dir, paths) = set();
-    let names: Vec<_> = paths
-        .iter()
-        .map(|path| path.strip_prefix(dir.path()).unwrap())
-        .collect();
+    let names: Vec<_> = paths.iter().map(|path| path.strip_prefix(dir.path()).unwrap()).collect();
     assert_eq!(
         names,
         [
@@ -66,22 +58,10 @@ fn any_part_opens_the_set() {
     );
     for path in &paths {
         let gguf = Gguf::open(path).unwrap();
-        assert_eq!(
-            (gguf.parts(), gguf.path()),
-            (paths.as_slice(), paths[0].as_path())
-        );
+        assert_eq!((gguf.parts(), gguf.path()), (paths.as_slice(), paths[0].as_path()));
         assert_eq!(gguf.metadata().str("general.name").unwrap(), "tiny");
-        let tensors = gguf
-            .tensors()
-            .iter()
-            .map(|t| (t.name.as_str(), t.part(), t.data()[0]));
-        let wanted = [
-            ("a", 0, 1),
-            ("b", 0, 2),
-            ("c", 1, 3),
-            ("d", 1, 4),
-            ("e", 2, 5),
-        ];
+        let tensors = gguf.tensors().iter().map(|t| (t.name.as_str(), t.part(), t.data()[0]));
+        let wanted = [("a", 0, 1), ("b", 0, 2), ("c", 1, 3), ("d", 1, 4), ("e", 2, 5)];
         assert_eq!(tensors.collect::<Vec<_>>(), wanted);
         assert_eq!(gguf.tensor("d").unwrap().offset() % 64, 0);
     }
@@ -125,10 +105,7 @@ fn parts_must_belong_together() {
     refused(
         &paths[0],
         &paths[2],
-        &format!(
-            "split.no is 1, must be 2 as a part of the set of {}",
-            paths[0].display()
-        ),
+        &format!("split.no is 1, must be 2 as a part of the set of {}", paths[0].display()),
     );
 
     let other = write(&dir.path().join("pair"), Split::Tensors(3));
@@ -136,10 +113,7 @@ fn parts_must_belong_together() {
     refused(
         &paths[0],
         &paths[1],
-        &format!(
-            "split.count is 2, must be 3 as a part of the set of {}",
-            paths[0].display()
-        ),
+        &format!("split.count is 2, must be 3 as a part of the set of {}", paths[0].display()),
     );
 }
 
@@ -153,26 +127,14 @@ fn numbers_and_names_across_parts_are_checked() {
     assert_eq!(Gguf::open(&second).unwrap().tensors().len(), 3);
 
     write_part(&second, 1, 2, 3, &["c", "d"]);
-    refused(
-        &first,
-        &first,
-        "split.tensors.count is 3, but the 2 parts hold 4 tensors",
-    );
+    refused(&first, &first, "split.tensors.count is 3, but the 2 parts hold 4 tensors");
 
     write_part(&second, 1, 2, 3, &["b"]);
-    refused(
-        &first,
-        &second,
-        &format!("tensor \"b\" is already in {}", first.display()),
-    );
+    refused(&first, &second, &format!("tensor \"b\" is already in {}", first.display()));
 
     let beyond = dir.path().join("set-00003-of-00002.gguf");
     write_part(&beyond, 2, 2, 3, &["c"]);
-    refused(
-        &beyond,
-        &beyond,
-        "split.no is 2, must be less than split.count 2",
-    );
+    refused(&beyond, &beyond, "split.no is 2, must be less than split.count 2");
 }
 
 #[test]
@@ -184,9 +146,7 @@ fn a_set_needs_files() {
     let wanted = "a set of split files cannot be read from memory or written to a stream";
     assert_eq!(error, format!("<stream>: {wanted}"));
     let (_dir, paths) = set();
-    let error = Gguf::from_bytes(fs::read(&paths[0]).unwrap())
-        .unwrap_err()
-        .to_string();
+    let error = Gguf::from_bytes(fs::read(&paths[0]).unwrap()).unwrap_err().to_string();
     assert_eq!(error, format!("<memory>: {wanted}"));
 }
 
@@ -198,19 +158,10 @@ fn a_set_can_be_joined_by_copying() {
     let mut writer = Writer::new(&whole);
     writer.copy_metadata(set.metadata()).unwrap();
     for tensor in set.tensors() {
-        writer
-            .tensor(&tensor.name, &tensor.shape, tensor.ty, tensor.data())
-            .unwrap();
+        writer.tensor(&tensor.name, &tensor.shape, tensor.ty, tensor.data()).unwrap();
     }
     assert_eq!(writer.finish().unwrap(), std::slice::from_ref(&whole));
     let whole = Gguf::open(&whole).unwrap();
-    assert_eq!(
-        (
-            whole.tensors().len(),
-            whole.parts().len(),
-            whole.alignment()
-        ),
-        (5, 1, 64)
-    );
+    assert_eq!((whole.tensors().len(), whole.parts().len(), whole.alignment()), (5, 1, 64));
     assert!(whole.metadata().get("split.count").is_none());
 }

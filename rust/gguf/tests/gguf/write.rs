@@ -8,9 +8,7 @@ use tempfile::TempDir;
 
 #[track_caller]
 fn refused<T>(result: Result<T, Error>, wanted: &str) {
-    let Err(error) = result else {
-        panic!("must be refused: {wanted}")
-    };
+    let Err(error) = result else { panic!("must be refused: {wanted}") };
     assert_eq!(error.to_string(), format!("<stream>: {wanted}"));
 }
 
@@ -18,14 +16,8 @@ fn refused<T>(result: Result<T, Error>, wanted: &str) {
 fn wrong_metadata_is_refused() {
     let mut writer = Writer::stream(io::sink());
     writer.metadata("a", 1u8).unwrap();
-    refused(
-        writer.metadata("a", 2u8),
-        "key \"a\" occurs twice, as entries 0 and 1",
-    );
-    refused(
-        writer.metadata("", 2u8),
-        "key \"\" has 0 bytes, must have 1 to 65535",
-    );
+    refused(writer.metadata("a", 2u8), "key \"a\" occurs twice, as entries 0 and 1");
+    refused(writer.metadata("", 2u8), "key \"\" has 0 bytes, must have 1 to 65535");
     refused(
         writer.metadata("general.alignment", 48u32),
         "general.alignment is 48, must be a power of two of at least 8",
@@ -34,10 +26,7 @@ fn wrong_metadata_is_refused() {
         writer.metadata("general.alignment", 32u64),
         "key \"general.alignment\" holds u64 32, wanted u32",
     );
-    refused(
-        writer.metadata("split.no", 0u16),
-        "key \"split.no\" is written by the writer itself",
-    );
+    refused(writer.metadata("split.no", 0u16), "key \"split.no\" is written by the writer itself");
 }
 
 #[test]
@@ -80,12 +69,8 @@ fn tensors_can_be_written_by_functions() {
         out.write_all(&[1; 40])?;
         out.write_all(&[2; 60])
     });
-    writer
-        .tensor("pieces", &[100], GgmlType::I8, pieces)
-        .unwrap();
-    writer
-        .tensor("slice", &[3], GgmlType::I8, [7u8, 8, 9].as_slice())
-        .unwrap();
+    writer.tensor("pieces", &[100], GgmlType::I8, pieces).unwrap();
+    writer.tensor("slice", &[3], GgmlType::I8, [7u8, 8, 9].as_slice()).unwrap();
     writer.finish().unwrap();
     let gguf = Gguf::from_bytes(out).unwrap();
     assert_eq!(gguf.tensors()[0].data()[39..41], [1, 2]);
@@ -116,10 +101,7 @@ fn a_failure_leaves_the_old_file_and_nothing_else() {
     let data = TensorData::stream(|_| Err(io::Error::other("the source is gone")));
     writer.tensor("a", &[1], GgmlType::I8, data).unwrap();
     let error = writer.finish().unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        format!("{}: the source is gone", path.display())
-    );
+    assert_eq!(error.to_string(), format!("{}: the source is gone", path.display()));
     assert_eq!(fs::read(&path).unwrap(), b"old");
     assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
 }
@@ -157,15 +139,10 @@ fn an_open_file_can_be_rewritten() {
 fn what_is_no_file_is_refused() {
     let dir = TempDir::new().unwrap();
     let error = Gguf::open(dir.path()).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        format!("{}: not a regular file", dir.path().display())
-    );
+    assert_eq!(error.to_string(), format!("{}: not a regular file", dir.path().display()));
     let error = Gguf::open(dir.path().join("none.gguf")).unwrap_err();
     assert!(matches!(error.problem, Problem::Io(ref io) if io.kind() == io::ErrorKind::NotFound));
-    let error = Writer::new(dir.path().join("none/model.gguf"))
-        .finish()
-        .unwrap_err();
+    let error = Writer::new(dir.path().join("none/model.gguf")).finish().unwrap_err();
     assert!(error.file.ends_with("none/model.gguf"), "{error}");
 }
 

@@ -25,11 +25,7 @@ impl State {
 
     /// A row's result.
     pub fn output(&self, row: usize, out: &mut [f32]) {
-        let factor = if self.sum[row] > 0.0 {
-            1.0 / self.sum[row]
-        } else {
-            self.sum[row]
-        };
+        let factor = if self.sum[row] > 0.0 { 1.0 / self.sum[row] } else { self.sum[row] };
         for (out, x) in out.iter_mut().zip(&self.out[row * self.width..]) {
             *out = x * factor;
         }

@@ -46,61 +46,27 @@ struct Case {
 }
 
 fn case(heads: usize, kv_heads: usize, dim: usize, n: usize, window: Option<usize>) -> Case {
-    let shape = KvShape {
-        heads: kv_heads,
-        k_dim: dim,
-        v_dim: dim,
-    };
-    let what = Attention {
-        heads,
-        scale: (dim as f32).powf(-0.5),
-        window,
-    };
+    let shape = KvShape { heads: kv_heads, k_dim: dim, v_dim: dim };
+    let what = Attention { heads, scale: (dim as f32).powf(-0.5), window };
     // Pages in no order, as after some use.
     let pages = (0..n.div_ceil(PAGE) as u32).rev().map(|p| p + 1).collect();
     let half = |x: Vec<f32>| -> Vec<f32> {
         // Numbers that half precision holds.
-        x.into_iter()
-            .map(|x| f32::from_bits(x.to_bits() & 0xffff_e000))
-            .collect()
+        x.into_iter().map(|x| f32::from_bits(x.to_bits() & 0xffff_e000)).collect()
     };
-    let (q, k) = (
-        noise(n * heads * dim, 1),
-        half(noise(n * kv_heads * dim, 2)),
-    );
+    let (q, k) = (noise(n * heads * dim, 1), half(noise(n * kv_heads * dim, 2)));
     let v = half(noise(n * kv_heads * dim, 3));
-    Case {
-        shape,
-        what,
-        n,
-        q,
-        k,
-        v,
-        pages,
-    }
+    Case { shape, what, n, q, k, v, pages }
 }
 
 /// The whole sequence in chunks, of which each is one pass.
 fn compute(case: &Case, team: &Team, ty: KvType, chunk: usize) -> Vec<f32> {
-    let Case {
-        shape,
-        what,
-        n,
-        q,
-        k,
-        v,
-        pages,
-    } = case;
+    let Case { shape, what, n, q, k, v, pages } = case;
     let mut layer = KvLayer::new(*shape, ty, pages.len() + 1);
     let mut out = vec![0.0; n * what.heads * shape.v_dim];
     for start in (0..*n).step_by(chunk) {
         let len = chunk.min(n - start);
-        let span = [Span {
-            row: 0,
-            n: len,
-            start,
-            pages,
-        }];
+        let span = [Span { row: 0, n: len, start, pages }];
         let part = |x: &[f32], width: usize| x[start * width..][..len * width].to_vec();
         let width = shape.heads * shape.k_dim;
         layer.write(team, &span, &part(k, width), &part(v, width));
@@ -134,19 +100,12 @@ fn agrees_with_the_definition_and_chunks_do_not_matter() {
                     let expected =
                         reference(case.what, case.shape, row, q, &case.k, &case.v, kv_head);
                     for (got, expected) in whole[at..][..dim].iter().zip(expected) {
-                        assert!(
-                            (f64::from(*got) - expected).abs() < 2e-6,
-                            "{got} {expected}"
-                        );
+                        assert!((f64::from(*got) - expected).abs() < 2e-6, "{got} {expected}");
                     }
                 }
             }
             for (team, chunk) in [(&one, 7), (&three, 64), (&one, 33)] {
-                assert_eq!(
-                    compute(&case, team, ty, chunk),
-                    whole,
-                    "{n} in chunks of {chunk}"
-                );
+                assert_eq!(compute(&case, team, ty, chunk), whole, "{n} in chunks of {chunk}");
             }
             // One by one from the middle, where few rows meet many positions.
             let single = compute(&case, &three, ty, 1);
@@ -162,27 +121,13 @@ fn sequences_do_not_mix() {
     let (a, b) = (case(4, 2, 16, 90, None), case(4, 2, 16, 40, None));
     let mut layer = KvLayer::new(a.shape, KvType::F16, 8);
     let spans = [
-        Span {
-            row: 0,
-            n: 90,
-            start: 0,
-            pages: &[5, 2],
-        },
-        Span {
-            row: 90,
-            n: 40,
-            start: 0,
-            pages: &[0],
-        },
+        Span { row: 0, n: 90, start: 0, pages: &[5, 2] },
+        Span { row: 90, n: 40, start: 0, pages: &[0] },
     ];
     let join = |x: &[f32], y: &[f32]| [x, y].concat();
     layer.write(&team, &spans, &join(&a.k, &b.k), &join(&a.v, &b.v));
     let mut out = vec![0.0; 130 * 4 * 16];
     attention(&team, &layer, a.what, &spans, &join(&a.q, &b.q), &mut out);
-    let alone = [
-        compute(&a, &team, KvType::F16, 90),
-        compute(&b, &team, KvType::F16, 40),
-    ]
-    .concat();
+    let alone = [compute(&a, &team, KvType::F16, 90), compute(&b, &team, KvType::F16, 40)].concat();
     assert_eq!(out, alone);
 }

@@ -74,34 +74,15 @@ pub fn attend_page<A: Isa, E: Element>(
 ) {
     let (k_dim, v_dim) = (keys.len() / PAGE, values.len() / PAGE);
     let width = padded(v_dim);
-    let Scratch {
-        q,
-        keys: k,
-        values: v,
-        scores,
-    } = scratch;
+    let Scratch { q, keys: k, values: v, scores } = scratch;
     let n_positions = (rows.visible(rows.n - 1).end - position).min(PAGE);
     convert(isa, keys, keys.len(), &mut k[..keys.len()]);
-    for (from, to) in values
-        .chunks_exact(v_dim)
-        .zip(v.chunks_exact_mut(width))
-        .take(n_positions)
-    {
+    for (from, to) in values.chunks_exact(v_dim).zip(v.chunks_exact_mut(width)).take(n_positions) {
         convert(isa, from, v_dim, to);
     }
     let scores = &mut scores[..rows.n * PAGE];
     scores.fill(0.0);
-    product(
-        isa,
-        Product {
-            a: q,
-            a_width: k_dim,
-            b: k,
-            b_width: PAGE,
-            k: k_dim,
-        },
-        scores,
-    );
+    product(isa, Product { a: q, a_width: k_dim, b: k, b_width: PAGE, k: k_dim }, scores);
     for (row, scores) in scores.chunks_exact_mut(PAGE).enumerate() {
         let visible = rows.visible(row);
         let factor = soften(
@@ -120,13 +101,7 @@ pub fn attend_page<A: Isa, E: Element>(
     }
     product(
         isa,
-        Product {
-            a: scores,
-            a_width: PAGE,
-            b: v,
-            b_width: width,
-            k: n_positions,
-        },
+        Product { a: scores, a_width: PAGE, b: v, b_width: width, k: n_positions },
         &mut state.out,
     );
 }
@@ -264,10 +239,7 @@ unsafe fn block<A: Isa, const R: usize, const V: usize>(
         for i in 0..p.k {
             let mut vectors = [F::splat(0.0); V];
             for v in 0..V {
-                vectors[v] = b
-                    .add(i * p.b_width + v * LANES)
-                    .cast::<F>()
-                    .read_unaligned();
+                vectors[v] = b.add(i * p.b_width + v * LANES).cast::<F>().read_unaligned();
             }
             for r in 0..R {
                 let a = F::splat(*a.add(r * p.a_width + i));

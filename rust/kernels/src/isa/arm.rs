@@ -35,10 +35,8 @@ impl Isa for Dotprod {
         let w = w ^ B::splat(128);
         // SAFETY: a `Dotprod` exists only where it was detected; the arrays have the same sizes.
         unsafe {
-            let (acc, w): ([int32x4_t; 4], [int8x16_t; 4]) = (
-                std::mem::transmute(acc + I::splat(128 * sum)),
-                std::mem::transmute(w),
-            );
+            let (acc, w): ([int32x4_t; 4], [int8x16_t; 4]) =
+                (std::mem::transmute(acc + I::splat(128 * sum)), std::mem::transmute(w));
             let x = vreinterpretq_s8_s32(vdupq_n_s32(x4));
             std::mem::transmute([0, 1, 2, 3].map(|i| vdotq_s32(acc[i], w[i], x)))
         }

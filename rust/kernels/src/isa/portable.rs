@@ -84,12 +84,8 @@ pub fn to_half(x: F) -> u16x16 {
     let normal = (magnitude + Simd::splat(0xfff) + odd - Simd::splat(112 << 23)) >> Simd::splat(13);
     // Subnormal halves: 0.5 has its last mantissa bit at 2^-24, the unit of a subnormal half.
     let small = (F::from_bits(magnitude) + F::splat(0.5)).to_bits() - Simd::splat(0x3f00_0000);
-    let half = magnitude
-        .simd_lt(Simd::splat(113 << 23))
-        .select(small, normal);
-    let half = magnitude
-        .simd_ge(Simd::splat(0x477f_f000))
-        .select(Simd::splat(0x7c00), half);
+    let half = magnitude.simd_lt(Simd::splat(113 << 23)).select(small, normal);
+    let half = magnitude.simd_ge(Simd::splat(0x477f_f000)).select(Simd::splat(0x7c00), half);
     let half = is_nan.select(Simd::splat(0x7e00), half);
     (half | sign).cast()
 }

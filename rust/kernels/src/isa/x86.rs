@@ -69,10 +69,7 @@ unsafe fn dot_u8(acc: __m256i, w: __m256i, x: i32) -> __m256i {
         let odd = _mm256_srli_epi16::<8>(w);
         let x_even = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(x));
         let x_odd = _mm256_srai_epi16::<8>(x);
-        let sums = _mm256_add_epi32(
-            _mm256_madd_epi16(even, x_even),
-            _mm256_madd_epi16(odd, x_odd),
-        );
+        let sums = _mm256_add_epi32(_mm256_madd_epi16(even, x_even), _mm256_madd_epi16(odd, x_odd));
         _mm256_add_epi32(acc, sums)
     }
 }
@@ -85,10 +82,7 @@ unsafe fn lookup(table: u8x16, index: B) -> B {
     // SAFETY: the caller's condition.
     unsafe {
         let table = _mm256_broadcastsi128_si256(table.into());
-        B::join([
-            _mm256_shuffle_epi8(table, low),
-            _mm256_shuffle_epi8(table, high),
-        ])
+        B::join([_mm256_shuffle_epi8(table, low), _mm256_shuffle_epi8(table, high)])
     }
 }
 

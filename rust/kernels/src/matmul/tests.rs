@@ -74,13 +74,7 @@ fn a_column_does_not_depend_on_its_neighbours() {
                 one.reset(1, k).copy_from_slice(&x.floats()[c * k..][..k]);
                 let mut out = vec![0.0; rows];
                 matmul_at(&team, Some(level), &mut one, &mut [(w, &mut out)]);
-                assert_eq!(
-                    out,
-                    expected,
-                    "{} at {}, column {c}",
-                    quant.name,
-                    level.name()
-                );
+                assert_eq!(out, expected, "{} at {}, column {c}", quant.name, level.name());
             }
         }
     }
@@ -92,18 +86,12 @@ fn several_matrices_in_one_region() {
     let _workers = team.muster();
     let k = 256;
     let data: Vec<_> = QUANTS.iter().map(|q| weights(q, 50, k)).collect();
-    let matrices: Vec<_> = QUANTS
-        .iter()
-        .zip(&data)
-        .map(|(q, d)| Matrix::new(q, d, 50, k).unwrap())
-        .collect();
+    let matrices: Vec<_> =
+        QUANTS.iter().zip(&data).map(|(q, d)| Matrix::new(q, d, 50, k).unwrap()).collect();
     let mut x = columns(3, k);
     let mut together = vec![vec![0.0; 150]; QUANTS.len()];
-    let mut jobs: Vec<_> = matrices
-        .iter()
-        .zip(&mut together)
-        .map(|(w, out)| (*w, out.as_mut_slice()))
-        .collect();
+    let mut jobs: Vec<_> =
+        matrices.iter().zip(&mut together).map(|(w, out)| (*w, out.as_mut_slice())).collect();
     matmul(&team, &mut x, &mut jobs);
     for (w, together) in matrices.iter().zip(&together) {
         let mut alone = vec![0.0; 150];

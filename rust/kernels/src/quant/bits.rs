@@ -34,11 +34,7 @@ pub fn high_nibbles(x: B) -> B {
 #[inline(always)]
 pub fn move_bits(x: B, from: u32, to: u32, len: u32) -> B {
     let x = to_dwords(x);
-    let moved = if from < to {
-        x << Simd::splat(to - from)
-    } else {
-        x >> Simd::splat(from - to)
-    };
+    let moved = if from < to { x << Simd::splat(to - from) } else { x >> Simd::splat(from - to) };
     // What came from a neighbouring byte is outside the mask.
     to_bytes(moved) & B::splat(((1 << len) - 1) << to)
 }

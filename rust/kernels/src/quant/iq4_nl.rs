@@ -7,9 +7,8 @@ use super::{Block, Offset, Rows, Unpacked, half};
 use crate::isa::Isa;
 
 /// What the 16 numbers stand for.
-pub const VALUES: [i8; 16] = [
-    -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113,
-];
+pub const VALUES: [i8; 16] =
+    [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
 
 /// The same plus 128.
 pub const BYTES: u8x16 = {

@@ -31,10 +31,8 @@ unsafe impl Block for Iq4Xs {
 
     fn dequantize(&self, out: &mut [f32]) {
         let d = half(self.d);
-        let (low, high) = (
-            u32::from_le_bytes(self.scales_low),
-            u16::from_le_bytes(self.scales_high),
-        );
+        let (low, high) =
+            (u32::from_le_bytes(self.scales_low), u16::from_le_bytes(self.scales_high));
         for (g, out) in out.chunks_exact_mut(32).enumerate() {
             let scale = (low >> (4 * g) & 15) as u8 | ((high >> (2 * g) & 3) as u8) << 4;
             let scale = d * (f32::from(scale) - 32.0);

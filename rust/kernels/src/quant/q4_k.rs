@@ -74,10 +74,7 @@ pub fn unpack_scales<A: Isa>(isa: A, head: [B; 4], scales: &mut [F], mins: &mut 
     let four = Simd::splat(0x0f0f_0f0f);
     let top = |x: u32x16| (x >> Simd::splat(2)) & Simd::splat(0x3030_3030);
     let scale = [first & six, (third & four) | top(first)];
-    let min = [
-        second & six,
-        ((third >> Simd::splat(4)) & four) | top(second),
-    ];
+    let min = [second & six, ((third >> Simd::splat(4)) & four) | top(second)];
     for g in 0..8 {
         let byte = |x| field(x, g % 4 * 8, 8).cast::<f32>();
         scales[g] = d * byte(scale[g / 4]);

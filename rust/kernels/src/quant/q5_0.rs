@@ -88,11 +88,7 @@ mod tests {
             let (j, i) = (place / 4, place % 4);
             let bytes = spread(u32x16::splat(1 << place));
             for (at, byte) in bytes.to_array().into_iter().enumerate() {
-                let expected = if at % 4 == i {
-                    1 << (j / 2 + j % 2 * 4)
-                } else {
-                    0
-                };
+                let expected = if at % 4 == i { 1 << (j / 2 + j % 2 * 4) } else { 0 };
                 assert_eq!(byte, expected, "bit {place}, byte {at}");
             }
         }

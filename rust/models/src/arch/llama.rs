@@ -43,11 +43,7 @@ pub fn describe(params: &Params, weights: &Weights, pairs: Pairs) -> Result<Desc
         eps: params.get("attention.layer_norm_rms_epsilon")?,
         attention: AttentionShape {
             heads,
-            kv: KvShape {
-                heads: kv_heads,
-                k_dim,
-                v_dim,
-            },
+            kv: KvShape { heads: kv_heads, k_dim, v_dim },
             scale: params.or("attention.scale", (k_dim as f32).powf(-0.5))?,
             window: None,
         },

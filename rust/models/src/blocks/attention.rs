@@ -53,11 +53,7 @@ impl Attention {
         shape: AttentionShape,
         eps: f32,
     ) -> Result<Attention> {
-        let KvShape {
-            heads,
-            k_dim,
-            v_dim,
-        } = shape.kv;
+        let KvShape { heads, k_dim, v_dim } = shape.kv;
         let name = |part: &str| format!("{prefix}.attn_{part}");
         let q_norm = weights.opt_vector(&name("q_norm.weight"), k_dim)?;
         let k_norm = weights.opt_vector(&name("k_norm.weight"), k_dim)?;
@@ -86,20 +82,9 @@ impl Attention {
         wanted: (&[Span], Option<&[usize]>),
     ) {
         let Work { team, x, out } = work;
-        let AttentionShape {
-            heads,
-            kv,
-            scale,
-            window,
-        } = self.shape;
+        let AttentionShape { heads, kv, scale, window } = self.shape;
         let n = x.n();
-        let Scratch {
-            q,
-            k,
-            v,
-            normed,
-            mixed,
-        } = scratch;
+        let Scratch { q, k, v, normed, mixed } = scratch;
         let q = sized(q, n * heads * kv.k_dim);
         let k = sized(k, n * kv.heads * kv.k_dim);
         let v = sized(v, n * kv.heads * kv.v_dim);
@@ -124,23 +109,8 @@ impl Attention {
             }
         }
         let n = kept.map_or(n, <[usize]>::len);
-        let what = Kernel {
-            heads,
-            scale,
-            window,
-        };
-        attention(
-            team,
-            cache,
-            what,
-            wanted,
-            &q[..n * width],
-            mixed.reset(n, heads * kv.v_dim),
-        );
-        linear(
-            team,
-            mixed,
-            &mut [(&self.output, sized(out, n * self.output.rows()))],
-        );
+        let what = Kernel { heads, scale, window };
+        attention(team, cache, what, wanted, &q[..n * width], mixed.reset(n, heads * kv.v_dim));
+        linear(team, mixed, &mut [(&self.output, sized(out, n * self.output.rows()))]);
     }
 }

@@ -48,11 +48,7 @@ impl Ffn {
         let width = self.gate.rows();
         let Scratch { gated, up } = scratch;
         let up = sized(up, n * width);
-        linear(
-            team,
-            x,
-            &mut [(&self.gate, gated.reset(n, width)), (&self.up, &mut *up)],
-        );
+        linear(team, x, &mut [(&self.gate, gated.reset(n, width)), (&self.up, &mut *up)]);
         silu_mul(team, gated.floats_mut(), up);
         linear(team, gated, &mut [(&self.down, out)]);
     }

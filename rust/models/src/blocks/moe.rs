@@ -53,9 +53,7 @@ impl Moe {
         Ok(Moe {
             shape,
             router: weights.linear(&format!("{prefix}.ffn_gate_inp"), n, d)?,
-            experts: experts
-                .map(|((gate, up), down)| Ffn { gate, up, down })
-                .collect(),
+            experts: experts.map(|((gate, up), down)| Ffn { gate, up, down }).collect(),
         })
     }
 
@@ -64,12 +62,7 @@ impl Moe {
     pub fn forward(&self, work: Work, scratch: &mut Scratch) {
         let Work { team, x, out } = work;
         let (n, d) = (x.n(), x.k());
-        let Scratch {
-            logits,
-            columns,
-            out: part,
-            ffn,
-        } = scratch;
+        let Scratch { logits, columns, out: part, ffn } = scratch;
         let logits = sized(logits, n * self.shape.n);
         linear(team, x, &mut [(&self.router, &mut *logits)]);
         let mut users: Vec<Vec<(usize, f32)>> = vec![Vec::new(); self.shape.n];
@@ -105,9 +98,5 @@ fn choose(logits: &[f32], used: usize) -> Vec<(usize, f32)> {
     let max = logits[order[0]];
     let weights: Vec<f32> = order.iter().map(|&e| (logits[e] - max).exp()).collect();
     let sum: f32 = weights.iter().sum();
-    order
-        .into_iter()
-        .zip(weights)
-        .map(|(e, w)| (e, w / sum))
-        .collect()
+    order.into_iter().zip(weights).map(|(e, w)| (e, w / sum)).collect()
 }
