@@ -12,18 +12,10 @@ use crate::error::{FarthingError, RequestError, detached};
 /// default number of threads, `n_threads`, with its reason, `n_threads_reason`. Raises `FarthingError` if `FARTHING_ISA` names a level that the CPU does not have.
 #[pyfunction]
 pub fn cpu_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
-    let level = isa::LEVEL
-        .as_ref()
-        .map_err(|text| FarthingError::new_err(text.clone()))?;
+    let level = isa::LEVEL.as_ref().map_err(|text| FarthingError::new_err(text.clone()))?;
     let info = PyDict::new(py);
     info.set_item("level", level.name())?;
-    info.set_item(
-        "levels",
-        isa::LEVELS
-            .iter()
-            .map(|level| level.name())
-            .collect::<Vec<_>>(),
-    )?;
+    info.set_item("levels", isa::LEVELS.iter().map(|level| level.name()).collect::<Vec<_>>())?;
     let threads = threads::default_threads();
     info.set_item("n_threads", threads.n)?;
     info.set_item("n_threads_reason", threads.reason)?;
@@ -39,19 +31,10 @@ pub fn dequantize<'py>(
     type_name: &str,
     n_elements: usize,
 ) -> PyResult<Bound<'py, PyArray1<f32>>> {
-    let quant = QUANTS
-        .iter()
-        .find(|quant| quant.name == type_name)
-        .ok_or_else(|| {
-            let known = QUANTS
-                .iter()
-                .map(|quant| quant.name)
-                .collect::<Vec<_>>()
-                .join(", ");
-            RequestError::new_err(format!(
-                "type_name is {type_name:?}, but must be one of {known}"
-            ))
-        })?;
+    let quant = QUANTS.iter().find(|quant| quant.name == type_name).ok_or_else(|| {
+        let known = QUANTS.iter().map(|quant| quant.name).collect::<Vec<_>>().join(", ");
+        RequestError::new_err(format!("type_name is {type_name:?}, but must be one of {known}"))
+    })?;
     let wanted = quant.row_bytes(n_elements).ok_or_else(|| {
         RequestError::new_err(format!(
             "n_elements is {n_elements}, but must be a multiple of {}",

@@ -41,25 +41,16 @@ impl PyEngine {
     ) -> PyResult<PyEngine> {
         let options = Options {
             n_ctx: n_ctx.map(|n| params::count("n_ctx", n)).transpose()?,
-            n_threads: n_threads
-                .map(|n| params::count("n_threads", n))
-                .transpose()?,
+            n_threads: n_threads.map(|n| params::count("n_threads", n)).transpose()?,
             n_sequences: params::count("max_sequences", max_sequences)?,
             kv_type: params::kv_type(kv_type)?,
         };
         let n_batch = params::count("n_batch", n_batch)?;
         let model = detached(py, || Model::load(gguf.file(), &options))?;
-        let config = Config {
-            n_ctx: model.n_ctx(),
-            max_sequences: options.n_sequences,
-            n_batch,
-        };
+        let config = Config { n_ctx: model.n_ctx(), max_sequences: options.n_sequences, n_batch };
         let info = describe(py, &model, &options, &config)?;
         let engine = detached(py, || Engine::start(Box::new(model), config))?;
-        Ok(PyEngine {
-            engine: Owned::new(engine),
-            info: info.unbind(),
-        })
+        Ok(PyEngine { engine: Owned::new(engine), info: info.unbind() })
     }
 
     /// What was loaded and the settings in use.

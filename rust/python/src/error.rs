@@ -79,16 +79,11 @@ where
 {
     match py.detach(|| catch_unwind(AssertUnwindSafe(work))) {
         Ok(result) => result.map_err(Raise::raise),
-        Err(panic) => Err(FarthingError::new_err(format!(
-            "internal error: {}",
-            message(&*panic)
-        ))),
+        Err(panic) => Err(FarthingError::new_err(format!("internal error: {}", message(&*panic)))),
     }
 }
 
 fn message(panic: &(dyn Any + Send)) -> &str {
     let owned = panic.downcast_ref::<String>().map(String::as_str);
-    owned
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("panic")
+    owned.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("panic")
 }

@@ -28,9 +28,7 @@ impl PyGguf {
 impl PyGguf {
     #[new]
     fn new(py: Python<'_>, path: PathBuf) -> PyResult<PyGguf> {
-        Ok(PyGguf {
-            file: detached(py, || Gguf::open(path))?,
-        })
+        Ok(PyGguf { file: detached(py, || Gguf::open(path))? })
     }
 
     /// The version of the format, 2 or 3.
@@ -42,11 +40,7 @@ impl PyGguf {
     /// The paths of the files, several for a split model.
     #[getter]
     fn parts(&self) -> Vec<String> {
-        self.file
-            .parts()
-            .iter()
-            .map(|path| path.display().to_string())
-            .collect()
+        self.file.parts().iter().map(|path| path.display().to_string()).collect()
     }
 
     /// Values by key, in the file's order; arrays as lists, strings that are not UTF-8 as bytes.
@@ -84,12 +78,7 @@ impl PyGguf {
         let n_ctx = n_ctx.map(|n| params::count("n_ctx", n)).transpose()?;
         let kv_type = params::kv_type(kv_type)?;
         detached(py, || {
-            let smallest = Options {
-                n_ctx: Some(1),
-                n_sequences: 1,
-                n_threads: Some(1),
-                kv_type,
-            };
+            let smallest = Options { n_ctx: Some(1), n_sequences: 1, n_threads: Some(1), kv_type };
             let model = Model::load(&self.file, &smallest)?;
             let n_ctx = n_ctx.unwrap_or(model.n_ctx_train());
             let n_pages = n_ctx.div_ceil(model.page_len()) as u64;

@@ -10,10 +10,7 @@ use crate::error::RequestError;
 /// A request from its tokens and the fields of `Request` and `Sampling` by name, all optional. Raises
 /// `RequestError` for a name or a kind of value that does not exist; ranges are the engine's to check.
 pub fn request(tokens: &Bound<'_, PyAny>, params: &Bound<'_, PyDict>) -> PyResult<Request> {
-    let mut request = Request {
-        tokens: token_ids("tokens", tokens)?,
-        ..Request::default()
-    };
+    let mut request = Request { tokens: token_ids("tokens", tokens)?, ..Request::default() };
     for (key, value) in params {
         let key: String = key.extract()?;
         set(&mut request, &key, &value)?;
@@ -58,9 +55,7 @@ where
 }
 
 fn wrong(name: &str, value: &Bound<'_, PyAny>, wanted: &str) -> PyErr {
-    let shown = value
-        .repr()
-        .map_or_else(|_| "unprintable".to_owned(), |text| text.to_string());
+    let shown = value.repr().map_or_else(|_| "unprintable".to_owned(), |text| text.to_string());
     RequestError::new_err(format!("{name} is {shown}, but must be {wanted}"))
 }
 
@@ -80,9 +75,7 @@ pub fn token_ids(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<u32>> {
     if let Ok(ids) = value.extract() {
         return Ok(ids);
     }
-    let items = value
-        .try_iter()
-        .map_err(|_| wrong(name, value, "a list of token ids"))?;
+    let items = value.try_iter().map_err(|_| wrong(name, value, "a list of token ids"))?;
     items
         .enumerate()
         .map(|(index, item)| get(&format!("{name}[{index}]"), &item?, "a token id"))
@@ -91,9 +84,7 @@ pub fn token_ids(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<u32>> {
 
 fn biases(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<(u32, f32)>> {
     let wanted = "a dict from token ids to numbers";
-    let dict = value
-        .cast::<PyDict>()
-        .map_err(|_| wrong(name, value, wanted))?;
+    let dict = value.cast::<PyDict>().map_err(|_| wrong(name, value, wanted))?;
     dict.iter()
         .map(|(id, bias)| {
             let bias = get(&format!("{name}[{id}]"), &bias, NUMBER)?;
@@ -112,11 +103,8 @@ pub fn count(name: &str, value: i64) -> PyResult<usize> {
 
 /// A type of the KV cache by its name.
 pub fn kv_type(name: &str) -> PyResult<KvType> {
-    KvType::ALL
-        .into_iter()
-        .find(|kind| kind.name() == name)
-        .ok_or_else(|| {
-            let known = KvType::ALL.map(KvType::name).join(", ");
-            RequestError::new_err(format!("kv_type is {name:?}, but must be one of {known}"))
-        })
+    KvType::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
+        let known = KvType::ALL.map(KvType::name).join(", ");
+        RequestError::new_err(format!("kv_type is {name:?}, but must be one of {known}"))
+    })
 }

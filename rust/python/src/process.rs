@@ -18,10 +18,7 @@ pub struct Owned<T> {
 impl<T> Owned<T> {
     /// Owned by this process.
     pub fn new(value: T) -> Owned<T> {
-        Owned {
-            value: Arc::new(value),
-            pid: process::id(),
-        }
+        Owned { value: Arc::new(value), pid: process::id() }
     }
 
     /// Whether this process is the owner.

@@ -34,10 +34,7 @@ impl PyRequest {
     /// What there is to take within `slice`; `None` when there may be more later.
     fn poll(&self, handle: &Handle, slice: Duration) -> Option<Vec<Output>> {
         let outputs = handle.take(slice);
-        if matches!(
-            outputs.last(),
-            Some(Output::Finished { .. } | Output::Error(_))
-        ) {
+        if matches!(outputs.last(), Some(Output::Finished { .. } | Output::Error(_))) {
             self.finished.store(true, Ordering::Release);
         }
         (!outputs.is_empty() || self.finished.load(Ordering::Acquire)).then_some(outputs)
@@ -64,13 +61,8 @@ impl PyRequest {
         for output in outputs.unwrap_or_default() {
             match output {
                 Output::Token { id, logprob } => list.append(Token { id, logprob })?,
-                Output::Finished {
-                    reason, timings, ..
-                } => {
-                    list.append(Finished {
-                        reason: reason.as_str(),
-                        timings,
-                    })?;
+                Output::Finished { reason, timings, .. } => {
+                    list.append(Finished { reason: reason.as_str(), timings })?;
                 }
                 Output::Error(text) => return Err(FarthingError::new_err(text)),
             }
@@ -110,10 +102,7 @@ impl Token {
     /// The most likely tokens with theirs, falling.
     #[getter]
     fn top(&self) -> Vec<(u32, f32)> {
-        self.logprob
-            .as_ref()
-            .map(|logprob| logprob.top.clone())
-            .unwrap_or_default()
+        self.logprob.as_ref().map(|logprob| logprob.top.clone()).unwrap_or_default()
     }
 }
 
