@@ -23,6 +23,7 @@ __all__ = [
 
 def cpu_info() -> dict[str, Any]: ...
 def dequantize(data: bytes, type_name: str, n_elements: int) -> npt.NDArray[np.float32]: ...
+
 @final
 class Gguf:
     """A GGUF file or split set, memory-mapped and checked."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,24 @@ def test_show_cpu(farthing: Farthing) -> None:
     assert facts["n_threads"] >= 1
     assert "level" in farthing("show", "--cpu").stdout
     assert farthing("show").returncode == 2
+
+
+def test_show_cpu_at_a_lower_level(environment: dict[str, str]) -> None:
+    def show(level: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "farthing", "show", "--cpu", "--json"],
+            capture_output=True,
+            text=True,
+            env=environment | {"FARTHING_ISA": level, "FARTHING_THREADS": "7"},
+        )
+
+    facts = json.loads(show("portable").stdout)["cpu"]
+    assert facts["level"] == "portable"
+    assert facts["n_threads"] == 7
+    assert "FARTHING_THREADS" in facts["n_threads_reason"]
+    refused = show("abacus")
+    assert refused.returncode == 1
+    assert "FARTHING_ISA=abacus" in refused.stderr
 
 
 def test_show_what_cannot_run(farthing: Farthing, tmp_path: Path) -> None:

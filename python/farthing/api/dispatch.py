@@ -41,7 +41,8 @@ class Dispatcher:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._waiters: dict[int, Waiter] = {}
-        self._lock = threading.Lock()
+        # Reentrant: the garbage collector may drop a stream, which cancels it, at any point.
+        self._lock = threading.RLock()
         self._thread: threading.Thread | None = None
 
     def submit(self, tokens: Sequence[int], params: dict[str, Any]) -> Request:

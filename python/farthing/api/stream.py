@@ -42,7 +42,8 @@ class TokenStream:
         self._generation = generation
         self._dispatcher = dispatcher
         self._on_end = on_end
-        self._lock = threading.Lock()
+        # Reentrant: the garbage collector may drop a stream, which cancels it, at any point.
+        self._lock = threading.RLock()
         self._ended = False
         self._result: Completion | None = None
         self._waiter: Waiter | None = None
