@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,5 +39,7 @@ def slow_path(folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def slow(slow_path: Path) -> Iterator[Model]:
-    with Model(slow_path, max_sequences=4) as model:
+    # Two threads, so that it is slow on machines with many cores too.
+    n_threads = min(2, len(os.sched_getaffinity(0)))
+    with Model(slow_path, max_sequences=4, n_threads=n_threads) as model:
         yield model
