@@ -7,7 +7,7 @@
 use std::marker::PhantomData;
 use std::simd::prelude::*;
 
-use crate::isa::{B, F, Isa, LANES};
+use crate::isa::{B, F, Isa, LANES, prefetch};
 use crate::matmul::{Share, float_columns, tile_columns};
 
 mod bfloat16;
@@ -172,6 +172,7 @@ pub struct Unpacked<'a> {
 pub struct Rows<'a, T> {
     first: *const u8,
     stride: usize,
+    ahead: *const u8,
     blocks: PhantomData<&'a T>,
 }
 
@@ -183,11 +184,19 @@ impl<T> Clone for Rows<'_, T> {
 impl<T> Copy for Rows<'_, T> {}
 
 impl<T: Block> Rows<'_, T> {
+    const LARGE: bool = size_of::<T>() > 64;
+
+    /// Memory from `ahead` on, as much as the blocks have, is fetched while they are read: a large
+    /// block's piece by piece, as more requests at a time than the cache can have open would stall.
+    ///
     /// # Safety
     /// At `first + r * stride`, for each `r < 16`, there is a `T`.
     #[inline(always)]
-    pub unsafe fn new(first: *const u8, stride: usize) -> Self {
-        Rows { first, stride, blocks: PhantomData }
+    pub unsafe fn new(first: *const u8, stride: usize, ahead: *const u8) -> Self {
+        if !Self::LARGE {
+            prefetch(ahead, LANES * size_of::<T>());
+        }
+        Rows { first, stride, ahead, blocks: PhantomData }
     }
 
     /// An unaligned value at a byte offset of the block of a row.
@@ -201,6 +210,9 @@ impl<T: Block> Rows<'_, T> {
     /// 16 bytes of each row, as four vectors: vector `j` has bytes `4j..4j + 4` of every row.
     #[inline(always)]
     pub fn dwords4(self, offset: usize) -> [B; 4] {
+        if Self::LARGE {
+            prefetch(self.ahead.wrapping_add(offset * LANES), 16 * LANES);
+        }
         let (a, b, c, d) = (
             self.quad(0, offset),
             self.quad(1, offset),

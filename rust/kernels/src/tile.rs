@@ -13,7 +13,7 @@ use std::ops::Range;
 use std::simd::num::SimdInt;
 
 use crate::activations::Activations;
-use crate::isa::{B, F, I, Isa, Kernel, LANES, Level, dispatch_at, prefetch};
+use crate::isa::{B, F, I, Isa, Kernel, LANES, Level, dispatch_at};
 use crate::quant::{Block, Offset, Rows, Unpacked};
 
 /// Scratch for one unpacked chunk of 16 rows.
@@ -68,11 +68,11 @@ impl<T: Block> Kernel for Fill<'_, T> {
         let (vectors, groups) = (T::LEN / 4, T::LEN / T::GROUP);
         let (bytes, scales) = (&mut bytes[..self.n * vectors], &mut scales[..self.n * groups]);
         let mins = &mut mins[..self.n * groups];
-        let read = LANES * size_of::<T>();
         for i in 0..self.n {
-            prefetch(self.ahead.wrapping_add(i * read), read);
+            let first = self.first.wrapping_add(i * size_of::<T>());
+            let ahead = self.ahead.wrapping_add(i * LANES * size_of::<T>());
             // SAFETY: `Panel::fill`'s condition.
-            let rows = unsafe { Rows::<T>::new(self.first.add(i * size_of::<T>()), self.stride) };
+            let rows = unsafe { Rows::<T>::new(first, self.stride, ahead) };
             let out = Unpacked {
                 bytes: &mut bytes[i * vectors..(i + 1) * vectors],
                 scales: &mut scales[i * groups..(i + 1) * groups],
