@@ -89,5 +89,5 @@ clean: ## Delete everything that was built.
 
 # The extension module, compiled for release and installed with the package's dependencies.
 .venv/.built: .venv/.tools $(SOURCES)
-	maturin develop --release
+	PIP_QUIET=1 maturin develop --release
 	touch $@
