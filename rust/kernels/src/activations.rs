@@ -11,9 +11,10 @@ pub const GROUP: usize = 32;
 
 /// `n` columns of length `k`.
 ///
-/// Quantized, column `c`'s value `i` is `scales[i / 32][c] * bytes[c][i]`, with bytes in -127..=127
-/// (the rounding of `x * 127 / max |x|` per 32 values, as in ggml's Q8_0 but with a scale in single
-/// precision). The arrays by group are `[group][column]`, as the tile reads them.
+/// Quantized, column `c`'s value `i` is `scales[i / 32][c] * bytes[c][i]`. In each group the value
+/// farthest from 0 becomes -128, so that a scale may be negative: the step is 1/128 of it, where a
+/// symmetric range would make it 1/127. The arrays by group are `[group][column]`, as the tile reads
+/// them.
 #[derive(Default)]
 pub struct Activations {
     pub(crate) n: usize,
@@ -110,14 +111,18 @@ impl Kernel for Quantize<'_> {
         for c in self.columns {
             for (g, x) in self.floats[c * self.k..][..self.k].chunks_exact(GROUP).enumerate() {
                 let x = [F::from_slice(x), F::from_slice(&x[16..])];
-                let max = reduce_max(x[0].abs().simd_max(x[1].abs()));
-                let scale = max / 127.0;
-                let inverse = F::splat(if max > 0.0 { 127.0 / max } else { 0.0 });
-                let q = x.map(|x| round(x * inverse));
+                let max = reduce_max(x[0].simd_max(x[1]));
+                let min = -reduce_max((-x[0]).simd_max(-x[1]));
+                let far = if max > -min { max } else { min };
+                let scale = far / -128.0;
+                let inverse = F::splat(if far == 0.0 { 0.0 } else { -128.0 / far });
+                let q = [round(x[0] * inverse), round(x[1] * inverse)];
                 let at = g * self.n + c;
                 // SAFETY: groups < k / 32 and c < n; each column belongs to one caller.
                 unsafe { self.scales.write(at, scale) };
                 for (h, q) in q.into_iter().enumerate() {
+                    // Only the value opposite to the farthest can round to 128.
+                    let q = q.simd_min(Simd::splat(127));
                     let sum = q.reduce_sum();
                     let at = (2 * g + h) * self.n + c;
                     let q = q.cast::<i8>();
@@ -172,7 +177,8 @@ mod tests {
                     let i = c * k + g * GROUP + 16 * h;
                     for j in i..i + 16 {
                         let error = (x.floats[j] - scale * f32::from(x.bytes[j])).abs();
-                        assert!(error <= 0.5001 * scale, "{error} {scale}");
+                        assert!(error <= 1.0001 * scale.abs(), "{error} {scale}");
+                        assert!(error <= 0.5001 * scale.abs() || x.bytes[j] == 127);
                     }
                     let sum: i32 = x.bytes[i..i + 16].iter().map(|&b| i32::from(b)).sum();
                     assert_eq!(x.minus_sums[(2 * g + h) * n + c], -sum);

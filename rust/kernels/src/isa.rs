@@ -35,7 +35,7 @@ pub trait Isa: Copy {
     /// Vectors of 16 lanes in a row of the float tile, 1, 2 or 4.
     const FLOAT_VECTORS: usize;
 
-    /// `acc[i] + w[4i..4i + 4] · x` for `w <= 127` and `x >= -127`, `x` being four signed bytes.
+    /// `acc[i] + w[4i..4i + 4] · x` for `w <= 127`, `x` being four signed bytes.
     fn dot_u7(self, acc: I, w: B, x: [i8; 4]) -> I;
 
     /// The same for any `w`.

@@ -57,7 +57,8 @@ fn scale(params: &Params, base: f64, dims: usize, frequencies: &mut [f64]) -> Re
             Ok(magnitude)
         }
         "yarn" => {
-            let context = params.size("rope.scaling.original_context_length")? as f64;
+            let trained = params.size_or("context_length", 4096)?;
+            let context = params.size_or("rope.scaling.original_context_length", trained)? as f64;
             let fast = f64::from(params.or("rope.scaling.yarn_beta_fast", 32f32)?);
             let slow = f64::from(params.or("rope.scaling.yarn_beta_slow", 1f32)?);
             let mix = f64::from(params.or("rope.scaling.yarn_ext_factor", 1f32)?);

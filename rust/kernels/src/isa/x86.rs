@@ -45,8 +45,8 @@ halves!(B, I);
 // take on the features of the entry.
 
 /// # Safety
-/// The CPU has AVX2; `w <= 127` and `x >= -127`, so that the 16-bit sums of two products, at most
-/// 2 · 127 · 127, do not saturate.
+/// The CPU has AVX2; `w <= 127`, so that the 16-bit sums of two products, at most 2 · 127 · 128 in
+/// size, do not saturate.
 #[inline(always)]
 unsafe fn dot_u7(acc: __m256i, w: __m256i, x: i32) -> __m256i {
     // SAFETY: the caller's condition.
