@@ -38,7 +38,7 @@ test-python: .venv/.built ## Run the tests of the Python package: make test-pyth
 lint: lint-rust lint-python ## Check formats, lints and types.
 
 .PHONY: lint-rust
-lint-rust:
+lint-rust: .venv/.tools
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
 
