@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
 from farthing.chat import ChatTemplate, TemplateError
 from farthing.errors import RequestError, UnsupportedModelError
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+
 from farthing.chat import ChatTemplate, TemplateError
 
 FILES = [

@@ -3,12 +3,13 @@
 from pathlib import Path
 
 import gguf
-import golden
 import numpy as np
 import numpy.typing as npt
 import pytest
-from farthing import _native
 from gguf import GGMLQuantizationType
+
+import golden
+from farthing import _native
 
 # Where blocks hold their halves, which random bits would often make infinite or NaN.
 HALVES = {

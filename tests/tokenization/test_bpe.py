@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 
 import pytest
-from farthing.errors import ModelFileError
-from farthing.tokenization import Tokenizer
 from hypothesis import given
 from hypothesis import strategies as st
 from small_vocabularies import CONTROL, NORMAL, USER_DEFINED, bpe
+
+from farthing.errors import ModelFileError
+from farthing.tokenization import Tokenizer
 
 
 def texts(tokenizer: Tokenizer, text: str, **options: bool) -> list[str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from farthing.tokenization import Tokenizer
 from hypothesis import given
 from hypothesis import strategies as st
 from small_vocabularies import CONTROL, bpe, spm
+
+from farthing.tokenization import Tokenizer
 
 TOKENIZERS = {
     "spm": Tokenizer.from_metadata(spm()),

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+
 from farthing.tokenization import Tokenizer
 
 EXACT_TEXT = ["llama-spm", "phi-3", "qwen2", "deepseek-llm"]

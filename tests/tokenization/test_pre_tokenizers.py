@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from farthing.tokenization.pre_tokenizers import PRE_TOKENIZERS
 from tokenizers import Regex, pre_tokenizers
+
+from farthing.tokenization.pre_tokenizers import PRE_TOKENIZERS
 
 AWKWARD = (
     "It's 12345.67 o'CLOCK\r\n\r\n\tdef f(x):  return x\u00a0 + 1 \n \n"

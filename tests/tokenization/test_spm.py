@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from farthing.tokenization import Tokenizer
 from hypothesis import given
 from hypothesis import strategies as st
 from small_vocabularies import CONTROL, SPM_PIECES, USER_DEFINED, spm
+
+from farthing.tokenization import Tokenizer
 
 
 def texts(tokenizer: Tokenizer, text: str, **options: bool) -> list[str]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from farthing.tokenization import StopStrings
 from hypothesis import given
 from hypothesis import strategies as st
+
+from farthing.tokenization import StopStrings
 
 
 def run(stops: list[str], pieces: list[str]) -> tuple[str, str | None]:

@@ -7,9 +7,10 @@ import subprocess
 import sys
 
 import pytest
+from small_vocabularies import CONTROL, NORMAL, USER_DEFINED, bpe, spm
+
 from farthing.errors import ModelFileError, RequestError, UnsupportedModelError
 from farthing.tokenization import Tokenizer
-from small_vocabularies import CONTROL, NORMAL, USER_DEFINED, bpe, spm
 
 
 def test_importing_loads_neither_tokenizers_nor_jinja() -> None:
