@@ -2,6 +2,7 @@
 
 use std::simd::prelude::*;
 
+use crate::float::add_lanes;
 use crate::isa::{F, Isa, Kernel, dispatch};
 use crate::raw::RawMut;
 use crate::team::Team;
@@ -12,9 +13,9 @@ pub const GROUP: usize = 32;
 /// `n` columns of length `k`.
 ///
 /// Quantized, column `c`'s value `i` is `scales[i / 32][c] * bytes[c][i]`. In each group the value
-/// farthest from 0 becomes -128, so that a scale may be negative: the step is 1/128 of it, where a
-/// symmetric range would make it 1/127. The arrays by group are `[group][column]`, as the tile reads
-/// them.
+/// farthest from 0 becomes -128 or -127, whichever leaves the smaller squared error (a tenth less on
+/// average than always ±127, as in ggml's Q8_0), so that a scale may be negative. The arrays by group
+/// are `[group][column]`, as the tile reads them.
 #[derive(Default)]
 pub struct Activations {
     pub(crate) n: usize,
@@ -114,15 +115,13 @@ impl Kernel for Quantize<'_> {
                 let max = reduce_max(x[0].simd_max(x[1]));
                 let min = -reduce_max((-x[0]).simd_max(-x[1]));
                 let far = if max > -min { max } else { min };
-                let scale = far / -128.0;
-                let inverse = F::splat(if far == 0.0 { 0.0 } else { -128.0 / far });
-                let q = [round(x[0] * inverse), round(x[1] * inverse)];
+                let (first, second) = (round_by(x, far, -128.0), round_by(x, far, -127.0));
+                let Rounded { scale, q, .. } =
+                    if second.error < first.error { second } else { first };
                 let at = g * self.n + c;
                 // SAFETY: groups < k / 32 and c < n; each column belongs to one caller.
                 unsafe { self.scales.write(at, scale) };
                 for (h, q) in q.into_iter().enumerate() {
-                    // Only the value opposite to the farthest can round to 128.
-                    let q = q.simd_min(Simd::splat(127));
                     let sum = q.reduce_sum();
                     let at = (2 * g + h) * self.n + c;
                     let q = q.cast::<i8>();
@@ -136,6 +135,27 @@ impl Kernel for Quantize<'_> {
             }
         }
     }
+}
+
+/// A group in integers.
+struct Rounded {
+    scale: f32,
+    q: [i32x16; 2],
+    /// The sum of the squared differences.
+    error: f32,
+}
+
+/// With a scale by which `far`, the group's farthest value, becomes `to`.
+#[inline(always)]
+fn round_by(x: [F; 2], far: f32, to: f32) -> Rounded {
+    let scale = far / to;
+    let inverse = F::splat(if far == 0.0 { 0.0 } else { to / far });
+    // Only a value opposite to the farthest can round to 128.
+    let most = Simd::splat(127);
+    let q = [round(x[0] * inverse).simd_min(most), round(x[1] * inverse).simd_min(most)];
+    let differences = [x[0] - q[0].cast() * F::splat(scale), x[1] - q[1].cast() * F::splat(scale)];
+    let squares = differences[0] * differences[0] + differences[1] * differences[1];
+    Rounded { scale, q, error: add_lanes(squares) }
 }
 
 /// To the nearest integer, ties to even, for |x| < 2^22: adding 1.5 · 2^23 leaves the integer in the
