@@ -20,7 +20,7 @@ struct Row {
 }
 
 /// llama.cpp's default order.
-const CHAIN: [Row; 6] = [
+const CHAIN: &[Row] = &[
     Row { name: "penalties", build: penalties::build, narrows: false },
     Row { name: "top_k", build: top_k::build, narrows: true },
     Row { name: "typ_p", build: typ_p::build, narrows: false },
