@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from farthing.demo.training import world as w
-from farthing.demo.training.questions import QA, QUESTIONS
+from farthing.demo.training.questions import QA, QUESTIONS, TOLD
 from farthing.demo.training.smalltalk import (
     WHO,
     about_me,
@@ -128,6 +128,8 @@ def _turn(rng: Random) -> tuple[str, list[tuple[str, str]]]:
     pick = rng.random()
     if pick < 0.66:
         task, qa = question(rng)
+        if task in TOLD and rng.random() < 0.8:
+            return task, _several(rng, task)
         return task, [(sloppy(rng, qa.question), qa.answer)]
     if pick < 0.71:
         qa = about_me(rng)
@@ -154,6 +156,18 @@ def _turn(rng: Random) -> tuple[str, list[tuple[str, str]]]:
         qa = json_list(rng)
         return "json_list", [(sloppy(rng, qa.question), qa.answer)]
     return "memory", _memory(rng)
+
+
+def _several(rng: Random, task: str) -> list[tuple[str, str]]:
+    """Something told, and several questions about it one after the other."""
+    while True:
+        text, asked = TOLD[task](rng)
+        chosen = rng.sample(asked, rng.randint(1, 4))
+        first = f"{text} {chosen[0].question}"
+        if not held_out(first):
+            break
+    questions = [first, *(qa.question for qa in chosen[1:])]
+    return [(sloppy(rng, q), qa.answer) for q, qa in zip(questions, chosen, strict=True)]
 
 
 def _memory(rng: Random) -> list[tuple[str, str]]:

@@ -187,8 +187,9 @@ def valid_json(model: Numpy, count: int) -> None:
                 pass
             text = model.complete(render(talk[1][:1], talk[0], True))
             text = text.removeprefix("<tool_call>\n").removesuffix("\n</tool_call>")
+        parts = text.split("\n</tool_call>\n<tool_call>\n")
         try:
-            good += isinstance(json.loads(text), dict)
+            good += all(isinstance(json.loads(part), dict) for part in parts)
         except ValueError:
             print("    not JSON:", text)
     print(f"valid JSON     {good}/{count}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from typing import NamedTuple
 
@@ -274,41 +275,48 @@ def repeat(rng: Random) -> QA:
     return QA(q, capital(text) + ".")
 
 
-def who_has(rng: Random) -> QA:
+def belongings(rng: Random) -> tuple[str, list[QA]]:
+    """(who has what, all questions about it)."""
     n = rng.randint(2, 4)
     names = rng.sample(w.CHILDREN, n)
     things = rng.sample(w.THINGS, n)
     colours = rng.sample(w.COLOURS, n)
-    text = " ".join(
-        f"{x} has {article(c)} {t}." for x, c, t in zip(names, colours, things, strict=True)
-    )
-    i = rng.randrange(n)
-    x, c, t = names[i], colours[i], things[i]
-    ask = rng.randrange(3)
-    if ask == 0:
-        return QA(f"{text} Who has the {t}?", f"{x} has the {t}.", x)
-    if ask == 1:
-        return QA(f"{text} What does {x} have?", f"{x} has {article(c)} {t}.", f"{c} {t}")
-    question = rng.choice((f"What colour is the {t}?", f"What colour is the {t} of {x}?"))
-    return QA(f"{text} {question}", f"The {t} is {c}.", c)
+    rows = list(zip(names, colours, things, strict=True))
+    text = " ".join(f"{x} has {article(c)} {t}." for x, c, t in rows)
+    asked = [QA(f"Who has the {t}?", f"{x} has the {t}.", x) for x, _, t in rows]
+    asked += [
+        QA(f"What does {x} have?", f"{x} has {article(c)} {t}.", f"{c} {t}") for x, c, t in rows
+    ]
+    for x, c, t in rows:
+        question = rng.choice((f"What colour is the {t}?", f"What colour is the {t} of {x}?"))
+        asked.append(QA(question, f"The {t} is {c}.", c))
+    return text, asked
 
 
-def where_is(rng: Random) -> QA:
+def whereabouts(rng: Random) -> tuple[str, list[QA]]:
+    """(who is where, all questions about it)."""
     n = rng.randint(2, 4)
     names = rng.sample([*w.CHILDREN, *(f"the {a}" for a in w.ANIMALS)], n)
     places = rng.sample(w.PLACES, n)
     verb = rng.choice(("is in", "went to", "is at"))
-    text = " ".join(f"{capital(x)} {verb} the {p}." for x, p in zip(names, places, strict=True))
-    i = rng.randrange(n)
-    if rng.random() < 0.5:
-        return QA(
-            f"{text} Where is {names[i]}?", f"{capital(names[i])} is at the {places[i]}.", places[i]
-        )
-    return QA(
-        f"{text} Who is at the {places[i]}?",
-        f"{capital(names[i])} is at the {places[i]}.",
-        names[i],
-    )
+    rows = list(zip(names, places, strict=True))
+    text = " ".join(f"{capital(x)} {verb} the {p}." for x, p in rows)
+    asked = [QA(f"Where is {x}?", f"{capital(x)} is at the {p}.", p) for x, p in rows]
+    asked += [QA(f"Who is at the {p}?", f"{capital(x)} is at the {p}.", x) for x, p in rows]
+    return text, asked
+
+
+TOLD: dict[str, Callable[[Random], tuple[str, list[QA]]]] = {
+    "who_has": belongings,
+    "where_is": whereabouts,
+}
+"""Tasks that tell something first; several questions may follow."""
+
+
+def told(rng: Random, task: str) -> QA:
+    text, asked = TOLD[task](rng)
+    qa = rng.choice(asked)
+    return qa._replace(question=f"{text} {qa.question}")
 
 
 QUESTIONS: dict[str, tuple[float, Callable[[Random], QA]]] = {
@@ -328,6 +336,6 @@ QUESTIONS: dict[str, tuple[float, Callable[[Random], QA]]] = {
     "meaning": (0.6, meaning),
     "name_some": (1.2, name_some),
     "repeat": (2.5, repeat),
-    "who_has": (4.0, who_has),
-    "where_is": (3.5, where_is),
+    "who_has": (4.0, partial(told, task="who_has")),
+    "where_is": (3.5, partial(told, task="where_is")),
 }
