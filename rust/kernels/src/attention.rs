@@ -1,7 +1,10 @@
 //! Softmax attention over the pages of a KV layer.
 //!
 //! The plain algorithm, for one query `q` at position `t`: `s[p] = scale * q · k[p]` for the visible
-//! positions `p <= t`, `w = softmax(s)`, `out = sum w[p] * v[p]`.
+//! positions `p` ([`Mask`]), `w = softmax(s)`, `out = sum w[p] * v[p]`. Before the softmax a score may be
+//! capped, `cap * tanh(s[p] / cap)` (Gemma 2, arXiv:2408.00118), and lessened by `slope * |p - t|` (ALiBi,
+//! arXiv:2108.12409); in the softmax there may be one more score for each head, a sink, that has no value
+//! (gpt-oss, arXiv:2508.10925).
 //!
 //! Here a task is one KV head and a tile of queries: all query heads that share it, of several
 //! consecutive tokens, are rows of one small matrix. A page's keys and values are converted to floats
@@ -13,16 +16,18 @@
 
 use std::cell::RefCell;
 
-use crate::isa::{Isa, Kernel, LANES, dispatch};
+use crate::isa::{Isa, Kernel, LANES, Level, dispatch_at, level};
 use crate::kv::{Element, KvLayer, KvShape, PAGE, Span, Store};
 use crate::raw::RawMut;
 use crate::team::Team;
 
+mod mask;
 mod state;
 #[cfg(test)]
 mod tests;
 mod tile;
 
+pub use mask::Mask;
 use state::{State, merge};
 use tile::{Rows, Scratch, attend_page};
 
@@ -33,13 +38,26 @@ const SEGMENT: usize = 8;
 
 /// What an attention layer does beside its sizes.
 #[derive(Clone, Copy, Debug)]
-pub struct Attention {
+pub struct Attention<'a> {
     /// Query heads, a multiple of the KV heads.
     pub heads: usize,
-    /// The factor of the scores.
+    /// The factor of `q · k`.
     pub scale: f32,
-    /// If given, only so many positions are visible, the query's own included.
-    pub window: Option<usize>,
+    /// Which positions a query sees.
+    pub mask: Mask,
+    /// The bound of scores, applied before all that follows.
+    pub softcap: Option<f32>,
+    /// For each query head, how much a score loses for each position between query and key.
+    pub slopes: Option<&'a [f32]>,
+    /// For each query head, a score without a value.
+    pub sinks: Option<&'a [f32]>,
+}
+
+impl Attention<'_> {
+    /// Causal attention to all positions, and nothing besides.
+    pub fn new(heads: usize, scale: f32) -> Self {
+        Attention { heads, scale, mask: Mask::Causal, softcap: None, slopes: None, sinks: None }
+    }
 }
 
 /// A task's place: a span, a KV head, some of the span's rows.
@@ -64,22 +82,38 @@ pub fn attention(
     q: &[f32],
     out: &mut [f32],
 ) {
+    attention_at(level(), team, layer, what, spans, q, out);
+}
+
+/// [`attention`] at one of the CPU's levels.
+fn attention_at(
+    level: Level,
+    team: &Team,
+    layer: &KvLayer,
+    what: Attention,
+    spans: &[Span],
+    q: &[f32],
+    out: &mut [f32],
+) {
     match &layer.store {
-        Store::F16(data) => run(team, layer.shape(), data, what, spans, q, out),
-        Store::F32(data) => run(team, layer.shape(), data, what, spans, q, out),
+        Store::F16(data) => run(level, team, (layer.shape(), data), what, spans, q, out),
+        Store::F32(data) => run(level, team, (layer.shape(), data), what, spans, q, out),
     }
 }
 
 fn run<E: Element>(
+    level: Level,
     team: &Team,
-    shape: KvShape,
-    data: &[E],
+    (shape, data): (KvShape, &[E]),
     what: Attention,
     spans: &[Span],
     q: &[f32],
     out: &mut [f32],
 ) {
     assert!(what.heads.is_multiple_of(shape.heads), "{} / {}", what.heads, shape.heads);
+    for numbers in [what.slopes, what.sinks].into_iter().flatten() {
+        assert_eq!(numbers.len(), what.heads, "one number for each head");
+    }
     for span in spans {
         let rows = span.row + span.n;
         assert!(rows * what.heads * shape.k_dim <= q.len());
@@ -97,7 +131,7 @@ fn run<E: Element>(
             }
         }
     }
-    let all = All { shape, data, what, spans, q, group };
+    let all = All { level, shape, data, what, spans, q, group };
     let out = RawMut::new(out);
     let segments = |task: &Task| all.segments(task).len();
     if tasks.len() >= 2 * team.n_threads() || tasks.iter().all(|t| segments(t) == 1) {
@@ -148,9 +182,10 @@ fn run<E: Element>(
 
 /// All that tasks share.
 struct All<'a, E> {
+    level: Level,
     shape: KvShape,
     data: &'a [E],
-    what: Attention,
+    what: Attention<'a>,
     spans: &'a [Span<'a>],
     q: &'a [f32],
     group: usize,
@@ -159,16 +194,31 @@ struct All<'a, E> {
 impl<E: Element> All<'_, E> {
     /// The segments that some row of the task sees.
     fn segments(&self, task: &Task) -> std::ops::Range<usize> {
-        let first = self.spans[task.span].start + task.first;
-        let oldest = self.what.window.map_or(0, |w| (first + 1).saturating_sub(w));
-        let newest = first + task.n - 1;
-        oldest / (SEGMENT * PAGE)..newest / (SEGMENT * PAGE) + 1
+        let rows = self.rows(task);
+        rows.visible(0).start / (SEGMENT * PAGE)
+            ..rows.visible(rows.n - 1).end.div_ceil(SEGMENT * PAGE)
+    }
+
+    fn rows(&self, task: &Task) -> Rows<'_> {
+        let span = &self.spans[task.span];
+        let heads = task.head * self.group..(task.head + 1) * self.group;
+        Rows {
+            n: task.n * self.group,
+            group: self.group,
+            first: span.start + task.first,
+            end: span.start + span.n,
+            mask: self.what.mask,
+            softcap: self.what.softcap,
+            slopes: self.what.slopes.map(|s| &s[heads]),
+        }
     }
 
     /// The state after one segment.
     fn segment(&self, task: &Task, segment: usize) -> State {
         // A closure would not take on the level's features, so it stays outside.
-        SCRATCH.with_borrow_mut(|scratch| dispatch(Segment { all: self, task, segment, scratch }))
+        SCRATCH.with_borrow_mut(|scratch| {
+            dispatch_at(self.level, Segment { all: self, task, segment, scratch })
+        })
     }
 
     /// Writes a task's outputs.
@@ -180,10 +230,11 @@ impl<E: Element> All<'_, E> {
         for i in 0..task.n {
             let row = self.spans[task.span].row + task.first + i;
             for g in 0..self.group {
-                let at = (row * self.what.heads + task.head * self.group + g) * v_dim;
+                let head = task.head * self.group + g;
+                let at = (row * self.what.heads + head) * v_dim;
                 // SAFETY: the caller's condition; `run` has checked the sizes.
                 let out = unsafe { out.slice(at, v_dim) };
-                state.output(i * self.group + g, out);
+                state.output(i * self.group + g, self.what.sinks.map(|s| s[head]), out);
             }
         }
     }
@@ -209,8 +260,7 @@ impl<E: Element> Kernel for Segment<'_, E> {
         let Segment { all, task, segment, scratch } = self;
         let KvShape { k_dim, v_dim, .. } = all.shape;
         let span = &all.spans[task.span];
-        let first = span.start + task.first;
-        let rows = Rows { n: task.n * all.group, group: all.group, first, window: all.what.window };
+        let rows = all.rows(task);
         let mut state = State::new(rows.n, v_dim);
         scratch.resize(rows.n, k_dim, v_dim);
         for i in 0..task.n {

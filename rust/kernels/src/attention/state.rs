@@ -23,9 +23,15 @@ impl State {
         }
     }
 
-    /// A row's result.
-    pub fn output(&self, row: usize, out: &mut [f32]) {
-        let factor = if self.sum[row] > 0.0 { 1.0 / self.sum[row] } else { self.sum[row] };
+    /// A row's result, its head having perhaps a sink.
+    pub fn output(&self, row: usize, sink: Option<f32>, out: &mut [f32]) {
+        let (mut sum, mut scale) = (self.sum[row], 1.0);
+        if let Some(sink) = sink {
+            let max = self.max[row].max(sink);
+            scale = (self.max[row] - max).exp();
+            sum = sum * scale + (sink - max).exp();
+        }
+        let factor = if sum > 0.0 { scale / sum } else { 0.0 };
         for (out, x) in out.iter_mut().zip(&self.out[row * self.width..]) {
             *out = x * factor;
         }

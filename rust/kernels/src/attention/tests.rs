@@ -1,43 +1,12 @@
 use super::*;
+use crate::isa::LEVELS;
 use crate::kv::KvType;
 use crate::testing::noise;
 
-/// The definition, in double precision.
-fn reference(
-    what: Attention,
-    shape: KvShape,
-    position: usize,
-    q: &[f32],
-    keys: &[f32],
-    values: &[f32],
-    kv_head: usize,
-) -> Vec<f64> {
-    let oldest = what.window.map_or(0, |w| (position + 1).saturating_sub(w));
-    let row = |data: &[f32], p: usize, dim: usize| -> Vec<f64> {
-        let at = (p * shape.heads + kv_head) * dim;
-        data[at..][..dim].iter().map(|&x| f64::from(x)).collect()
-    };
-    let scores: Vec<f64> = (oldest..=position)
-        .map(|p| {
-            let k = row(keys, p, shape.k_dim);
-            q.iter().zip(k).map(|(&q, k)| f64::from(q) * k).sum::<f64>() * f64::from(what.scale)
-        })
-        .collect();
-    let max = scores.iter().fold(f64::MIN, |m, &s| m.max(s));
-    let weights: Vec<f64> = scores.iter().map(|s| (s - max).exp()).collect();
-    let sum: f64 = weights.iter().sum();
-    let mut out = vec![0.0; shape.v_dim];
-    for (p, w) in (oldest..).zip(weights) {
-        for (out, v) in out.iter_mut().zip(row(values, p, shape.v_dim)) {
-            *out += w / sum * v;
-        }
-    }
-    out
-}
-
+#[derive(Clone)]
 struct Case {
     shape: KvShape,
-    what: Attention,
+    what: Attention<'static>,
     n: usize,
     q: Vec<f32>,
     k: Vec<f32>,
@@ -45,36 +14,93 @@ struct Case {
     pages: Vec<u32>,
 }
 
-fn case(heads: usize, kv_heads: usize, dim: usize, n: usize, window: Option<usize>) -> Case {
-    let shape = KvShape { heads: kv_heads, k_dim: dim, v_dim: dim };
-    let what = Attention { heads, scale: (dim as f32).powf(-0.5), window };
+/// Numbers of each head.
+const HEADS: [f32; 16] =
+    [0.5, 0.1, 1.2, 3.0, 0.02, 0.7, 0.0, -1.0, 2.0, 0.3, 0.25, 4.0, 0.01, 0.6, 0.9, 1.5];
+
+fn case(heads: usize, kv_heads: usize, (k_dim, v_dim): (usize, usize), n: usize) -> Case {
+    let shape = KvShape { heads: kv_heads, k_dim, v_dim };
+    let what = Attention::new(heads, (k_dim as f32).powf(-0.5));
     // Pages in no order, as after some use.
     let pages = (0..n.div_ceil(PAGE) as u32).rev().map(|p| p + 1).collect();
     let half = |x: Vec<f32>| -> Vec<f32> {
         // Numbers that half precision holds.
         x.into_iter().map(|x| f32::from_bits(x.to_bits() & 0xffff_e000)).collect()
     };
-    let (q, k) = (noise(n * heads * dim, 1), half(noise(n * kv_heads * dim, 2)));
-    let v = half(noise(n * kv_heads * dim, 3));
+    let (q, k) = (noise(n * heads * k_dim, 1), half(noise(n * kv_heads * k_dim, 2)));
+    let v = half(noise(n * kv_heads * v_dim, 3));
     Case { shape, what, n, q, k, v, pages }
 }
 
-/// The whole sequence in chunks, of which each is one pass.
-fn compute(case: &Case, team: &Team, ty: KvType, chunk: usize) -> Vec<f32> {
-    let Case { shape, what, n, q, k, v, pages } = case;
-    let mut layer = KvLayer::new(*shape, ty, pages.len() + 1);
-    let mut out = vec![0.0; n * what.heads * shape.v_dim];
-    for start in (0..*n).step_by(chunk) {
-        let len = chunk.min(n - start);
-        let span = [Span { row: 0, n: len, start, pages }];
-        let part = |x: &[f32], width: usize| x[start * width..][..len * width].to_vec();
-        let width = shape.heads * shape.k_dim;
-        layer.write(team, &span, &part(k, width), &part(v, width));
-        let width = what.heads * shape.k_dim;
-        let out = &mut out[start * width..][..len * width];
-        attention(team, &layer, *what, &span, &part(q, width), out);
+impl Case {
+    /// The definition, in double precision, for one row and head.
+    fn expected(&self, row: usize, head: usize) -> Vec<f64> {
+        let Case { shape, what, n, .. } = self;
+        let kv_head = head / (what.heads / shape.heads);
+        let part = |data: &[f32], at: usize, dim: usize| -> Vec<f64> {
+            data[at * dim..][..dim].iter().map(|&x| f64::from(x)).collect()
+        };
+        let q = part(&self.q, row * what.heads + head, shape.k_dim);
+        let sees = |p: usize| match what.mask {
+            Mask::Causal => p <= row,
+            Mask::Window(n) => p <= row && p + n > row,
+            Mask::Chunk(n) => p <= row && p / n == row / n,
+            Mask::Full => true,
+            Mask::Around(n) => p.abs_diff(row) <= n,
+        };
+        let score = |p: usize| {
+            let k = part(&self.k, p * shape.heads + kv_head, shape.k_dim);
+            let dot = q.iter().zip(k).map(|(q, k)| q * k).sum::<f64>();
+            let mut score = dot * f64::from(what.scale);
+            if let Some(cap) = what.softcap {
+                score = f64::from(cap) * (score / f64::from(cap)).tanh();
+            }
+            score - what.slopes.map_or(0.0, |s| f64::from(s[head]) * p.abs_diff(row) as f64)
+        };
+        let weights: Vec<(usize, f64)> =
+            (0..*n).filter(|&p| sees(p)).map(|p| (p, score(p).exp())).collect();
+        let sink = what.sinks.map_or(0.0, |s| f64::from(s[head]).exp());
+        let sum = sink + weights.iter().map(|w| w.1).sum::<f64>();
+        let mut out = vec![0.0; shape.v_dim];
+        for (p, w) in weights {
+            let v = part(&self.v, p * shape.heads + kv_head, shape.v_dim);
+            for (out, v) in out.iter_mut().zip(v) {
+                *out += w / sum * v;
+            }
+        }
+        out
     }
-    out
+
+    fn agrees(&self, out: &[f32]) {
+        for row in [0, 1, self.n / 2, self.n - 1] {
+            for head in 0..self.what.heads {
+                let at = (row * self.what.heads + head) * self.shape.v_dim;
+                for (&got, expected) in out[at..].iter().zip(self.expected(row, head)) {
+                    let error = (f64::from(got) - expected).abs();
+                    assert!(error < 4e-6, "{got} for {expected}: {row} {head} {:?}", self.what);
+                }
+            }
+        }
+    }
+
+    /// The whole sequence in chunks, of which each is one pass.
+    fn compute(&self, level: Level, team: &Team, ty: KvType, chunk: usize) -> Vec<f32> {
+        let Case { shape, what, n, pages, .. } = self;
+        let mut layer = KvLayer::new(*shape, ty, pages.len() + 1);
+        let mut out = vec![0.0; n * what.heads * shape.v_dim];
+        for start in (0..*n).step_by(chunk) {
+            let len = chunk.min(n - start);
+            let span = [Span { row: 0, n: len, start, pages }];
+            let part = |x: &[f32], width: usize| x[start * width..][..len * width].to_vec();
+            let k = part(&self.k, shape.heads * shape.k_dim);
+            layer.write(team, &span, &k, &part(&self.v, shape.heads * shape.v_dim));
+            let q = part(&self.q, what.heads * shape.k_dim);
+            let width = what.heads * shape.v_dim;
+            let out = &mut out[start * width..][..len * width];
+            attention_at(level, team, &layer, *what, &span, &q, out);
+        }
+        out
+    }
 }
 
 #[test]
@@ -82,34 +108,56 @@ fn agrees_with_the_definition_and_chunks_do_not_matter() {
     let one = Team::new(1).unwrap();
     let three = Team::new(3).unwrap();
     let _workers = three.muster();
-    for (heads, kv_heads, dim, n, window) in [
-        (4, 2, 8, 70, None),
-        (4, 4, 16, 130, Some(20)),
-        (6, 1, 80, 600, None),
-        (8, 2, 64, 1100, Some(600)),
-        (2, 1, 128, 65, None),
+    for (heads, kv_heads, dims, n, mask) in [
+        (4, 2, (8, 8), 70, Mask::Causal),
+        (4, 4, (16, 16), 130, Mask::Window(20)),
+        (6, 1, (80, 80), 600, Mask::Causal),
+        (8, 2, (64, 64), 1100, Mask::Window(600)),
+        (2, 1, (128, 128), 65, Mask::Causal),
+        (5, 1, (24, 16), 700, Mask::Chunk(90)),
     ] {
-        let case = case(heads, kv_heads, dim, n, window);
+        let mut case = case(heads, kv_heads, dims, n);
+        case.what.mask = mask;
         for ty in KvType::ALL {
-            let whole = compute(&case, &three, ty, n);
-            for row in [0, 1, n / 2, n - 1] {
-                for head in 0..heads {
-                    let at = (row * heads + head) * dim;
-                    let kv_head = head / (heads / kv_heads);
-                    let q = &case.q[at..][..dim];
-                    let expected =
-                        reference(case.what, case.shape, row, q, &case.k, &case.v, kv_head);
-                    for (got, expected) in whole[at..][..dim].iter().zip(expected) {
-                        assert!((f64::from(*got) - expected).abs() < 2e-6, "{got} {expected}");
-                    }
-                }
+            let whole = case.compute(level(), &three, ty, n);
+            case.agrees(&whole);
+            // Singly, from the middle on few rows meet many positions.
+            for (team, chunk) in [(&one, 7), (&three, 64), (&one, 33), (&three, 1)] {
+                let parts = case.compute(level(), team, ty, chunk);
+                assert!(parts == whole, "{n} in chunks of {chunk}");
             }
-            for (team, chunk) in [(&one, 7), (&three, 64), (&one, 33)] {
-                assert_eq!(compute(&case, team, ty, chunk), whole, "{n} in chunks of {chunk}");
+        }
+    }
+}
+
+#[test]
+fn every_level_does_everything() {
+    let team = Team::new(2).unwrap();
+    let _workers = team.muster();
+    let plain = Attention::new(0, 0.0);
+    let numbers = Some(&HEADS[..]);
+    for (heads, kv_heads, dims, n, what) in [
+        (4, 2, (96, 96), 100, Attention { softcap: Some(2.0), ..plain }),
+        (6, 3, (64, 64), 100, Attention { slopes: numbers, ..plain }),
+        (8, 2, (64, 64), 100, Attention { sinks: numbers, mask: Mask::Window(33), ..plain }),
+        (2, 2, (100, 100), 90, Attention { mask: Mask::Full, ..plain }),
+        (3, 1, (32, 32), 200, Attention { mask: Mask::Full, slopes: numbers, ..plain }),
+        (4, 4, (64, 64), 300, Attention { mask: Mask::Around(64), ..plain }),
+        (4, 1, (256, 256), 80, Attention { mask: Mask::Around(5), softcap: Some(30.0), ..plain }),
+        (4, 2, (80, 80), 150, Attention { mask: Mask::Chunk(64), ..plain }),
+        (16, 1, (576, 512), 70, plain),
+        (4, 4, (192, 128), 70, plain),
+    ] {
+        let mut case = case(heads, kv_heads, dims, n);
+        let first = |numbers: Option<&'static [f32]>| numbers.map(|s| &s[..heads]);
+        let (slopes, sinks) = (first(what.slopes), first(what.sinks));
+        case.what = Attention { heads, scale: case.what.scale, slopes, sinks, ..what };
+        for &level in LEVELS.iter() {
+            let whole = case.compute(level, &team, KvType::F16, n);
+            case.agrees(&whole);
+            if !matches!(what.mask, Mask::Full | Mask::Around(_)) {
+                assert!(case.compute(level, &team, KvType::F16, 1) == whole);
             }
-            // One by one from the middle, where few rows meet many positions.
-            let single = compute(&case, &three, ty, 1);
-            assert_eq!(single, whole);
         }
     }
 }
@@ -118,7 +166,7 @@ fn agrees_with_the_definition_and_chunks_do_not_matter() {
 fn sequences_do_not_mix() {
     let team = Team::new(2).unwrap();
     let _workers = team.muster();
-    let (a, b) = (case(4, 2, 16, 90, None), case(4, 2, 16, 40, None));
+    let (a, b) = (case(4, 2, (16, 16), 90), case(4, 2, (16, 16), 40));
     let mut layer = KvLayer::new(a.shape, KvType::F16, 8);
     let spans = [
         Span { row: 0, n: 90, start: 0, pages: &[5, 2] },
@@ -126,8 +174,14 @@ fn sequences_do_not_mix() {
     ];
     let join = |x: &[f32], y: &[f32]| [x, y].concat();
     layer.write(&team, &spans, &join(&a.k, &b.k), &join(&a.v, &b.v));
-    let mut out = vec![0.0; 130 * 4 * 16];
-    attention(&team, &layer, a.what, &spans, &join(&a.q, &b.q), &mut out);
-    let alone = [compute(&a, &team, KvType::F16, 90), compute(&b, &team, KvType::F16, 40)].concat();
-    assert_eq!(out, alone);
+    for mask in [Mask::Causal, Mask::Full] {
+        let mut out = vec![0.0; 130 * 4 * 16];
+        let what = Attention { mask, ..a.what };
+        attention(&team, &layer, what, &spans, &join(&a.q, &b.q), &mut out);
+        let alone = [&a, &b].map(|case| {
+            let case = Case { what, ..case.clone() };
+            case.compute(level(), &team, KvType::F16, case.n)
+        });
+        assert_eq!(out, alone.concat());
+    }
 }

@@ -3,27 +3,36 @@
 use std::simd::Select;
 use std::simd::prelude::*;
 
-use super::{State, padded};
+use super::{Mask, State, padded};
 use crate::float::add_lanes;
 use crate::isa::{F, Isa, LANES};
 use crate::kv::{Element, PAGE};
-use crate::math::exp;
+use crate::math::{exp, tanh};
 
 /// The rows of a tile: `group` heads of each of some consecutive tokens.
-pub struct Rows {
+pub struct Rows<'a> {
     pub n: usize,
     pub group: usize,
     /// The first token's position.
     pub first: usize,
-    pub window: Option<usize>,
+    /// How many positions the sequence has.
+    pub end: usize,
+    pub mask: Mask,
+    pub softcap: Option<f32>,
+    /// For each head of the group.
+    pub slopes: Option<&'a [f32]>,
 }
 
-impl Rows {
-    /// The positions that a row sees.
+impl Rows<'_> {
     #[inline(always)]
-    fn visible(&self, row: usize) -> std::ops::Range<usize> {
-        let position = self.first + row / self.group;
-        self.window.map_or(0, |w| (position + 1).saturating_sub(w))..position + 1
+    fn position(&self, row: usize) -> usize {
+        self.first + row / self.group
+    }
+
+    /// The positions that a row sees; they begin and end later in later rows.
+    #[inline(always)]
+    pub fn visible(&self, row: usize) -> std::ops::Range<usize> {
+        self.mask.visible(self.position(row), self.end)
     }
 
     /// Whether any row sees anything of the page.
@@ -84,6 +93,7 @@ pub fn attend_page<A: Isa, E: Element>(
     scores.fill(0.0);
     product(isa, Product { a: q, a_width: k_dim, b: k, b_width: PAGE, k: k_dim }, scores);
     for (row, scores) in scores.chunks_exact_mut(PAGE).enumerate() {
+        adjust(isa, rows, row, position, scores);
         let visible = rows.visible(row);
         let factor = soften(
             isa,
@@ -117,6 +127,30 @@ fn convert<A: Isa, E: Element>(isa: A, from: &[E], len: usize, to: &mut [f32]) {
             x[..from.len()].copy_from_slice(from);
         }
         E::to_floats(isa, x).copy_to_slice(to);
+    }
+}
+
+/// Numbers of the lanes.
+const PLACES: F = F::from_array([
+    0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0,
+]);
+
+/// Caps a row's scores, and lessens them by the distance to their positions.
+#[inline(always)]
+fn adjust<A: Isa>(isa: A, rows: &Rows, row: usize, position: usize, scores: &mut [f32]) {
+    if let Some(cap) = rows.softcap {
+        for x in scores.chunks_exact_mut(LANES) {
+            (F::splat(cap) * tanh(isa, F::from_slice(x) / F::splat(cap))).copy_to_slice(x);
+        }
+    }
+    if let Some(slopes) = rows.slopes {
+        let slope = F::splat(-slopes[row % rows.group]);
+        // Distances are whole numbers, exact up to 2^24.
+        let mut distance = PLACES + F::splat(position as f32 - rows.position(row) as f32);
+        for x in scores.chunks_exact_mut(LANES) {
+            isa.fma(slope, distance.abs(), F::from_slice(x)).copy_to_slice(x);
+            distance += F::splat(LANES as f32);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Grouped-query attention with rotary positions.
 
 use farthing_kernels::Activations;
-use farthing_kernels::attention::{Attention as Kernel, attention};
+use farthing_kernels::attention::{Attention as Kernel, Mask, attention};
 use farthing_kernels::kv::{KvLayer, KvShape, Span};
 use farthing_kernels::rope::{Pairs, Rotations};
 use farthing_kernels::vector::rms_norm;
@@ -109,7 +109,8 @@ impl Attention {
             }
         }
         let n = kept.map_or(n, <[usize]>::len);
-        let what = Kernel { heads, scale, window };
+        let mask = window.map_or(Mask::Causal, Mask::Window);
+        let what = Kernel { mask, ..Kernel::new(heads, scale) };
         attention(team, cache, what, wanted, &q[..n * width], mixed.reset(n, heads * kv.v_dim));
         linear(team, mixed, &mut [(&self.output, sized(out, n * self.output.rows()))]);
     }
