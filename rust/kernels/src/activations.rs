@@ -72,18 +72,68 @@ impl Activations {
         }
         assert!(self.k.is_multiple_of(GROUP), "columns of {} do not make groups of 32", self.k);
         let (n, k) = (self.n, self.k);
+        let out = self.room(n, k);
+        let floats = &self.floats[..n * k];
+        team.for_each(n, (1 << 15) / k.max(1) + 1, &|columns| {
+            dispatch(Quantize { columns, n, k, floats, out });
+        });
+    }
+
+    /// Takes the quantized columns of `floats`, `[n][k]`, without their floats.
+    ///
+    /// # Panics
+    /// `k` is no multiple of 32, or `floats` has another length.
+    pub(crate) fn quantize_from(&mut self, n: usize, k: usize, floats: &[f32]) {
+        assert!(k.is_multiple_of(GROUP), "columns of {k} do not make groups of 32");
+        assert_eq!(floats.len(), n * k);
+        (self.n, self.k, self.quantized) = (n, k, true);
+        let out = self.room(n, k);
+        dispatch(Quantize { columns: 0..n, n, k, floats, out });
+    }
+
+    /// Takes some columns of others, as they were quantized, without their floats.
+    ///
+    /// # Panics
+    /// The others are not quantized, or there is no such column.
+    pub(crate) fn copy_quantized(&mut self, from: &Activations, picks: &[u32]) {
+        let (n, k) = (picks.len(), from.k);
+        assert!(from.quantized && picks.iter().all(|&c| (c as usize) < from.n));
+        (self.n, self.k, self.quantized) = (n, k, true);
+        self.room(n, k);
+        for (to, &c) in self.bytes.chunks_exact_mut(k.max(1)).zip(picks) {
+            to.copy_from_slice(&from.bytes[c as usize * k..][..k]);
+        }
+        fn by_group<T: Copy>(
+            to: &mut [T],
+            from: &[T],
+            n_from: usize,
+            picks: &[u32],
+            groups: usize,
+        ) {
+            let rows = to.chunks_exact_mut(picks.len().max(1)).zip(from.chunks_exact(n_from));
+            for (to, from) in rows.take(groups) {
+                to.iter_mut().zip(picks).for_each(|(to, &c)| *to = from[c as usize]);
+            }
+        }
+        let groups = k / GROUP;
+        by_group(&mut self.scales, &from.scales, from.n, picks, groups);
+        by_group(&mut self.minus_sums, &from.minus_sums, from.n, picks, 2 * groups);
+        by_group(&mut self.scaled_sums, &from.scaled_sums, from.n, picks, 2 * groups);
+    }
+
+    /// Room for `n` quantized columns of length `k`.
+    fn room(&mut self, n: usize, k: usize) -> Out {
         let groups = k / GROUP;
         grow(&mut self.bytes, n * k);
         grow(&mut self.scales, n * groups);
         grow(&mut self.minus_sums, 2 * n * groups);
         grow(&mut self.scaled_sums, 2 * n * groups);
-        let floats = &self.floats[..n * k];
-        let (bytes, scales) = (RawMut::new(&mut self.bytes), RawMut::new(&mut self.scales));
-        let minus_sums = RawMut::new(&mut self.minus_sums);
-        let scaled_sums = RawMut::new(&mut self.scaled_sums);
-        team.for_each(n, (1 << 15) / k.max(1) + 1, &|columns| {
-            dispatch(Quantize { columns, n, k, floats, bytes, scales, minus_sums, scaled_sums });
-        });
+        Out {
+            bytes: RawMut::new(&mut self.bytes),
+            scales: RawMut::new(&mut self.scales),
+            minus_sums: RawMut::new(&mut self.minus_sums),
+            scaled_sums: RawMut::new(&mut self.scaled_sums),
+        }
     }
 }
 
@@ -98,6 +148,12 @@ struct Quantize<'a> {
     n: usize,
     k: usize,
     floats: &'a [f32],
+    out: Out,
+}
+
+/// Where quantized columns go.
+#[derive(Clone, Copy)]
+struct Out {
     bytes: RawMut<i8>,
     scales: RawMut<f32>,
     minus_sums: RawMut<i32>,
@@ -120,16 +176,16 @@ impl Kernel for Quantize<'_> {
                     if second.error < first.error { second } else { first };
                 let at = g * self.n + c;
                 // SAFETY: groups < k / 32 and c < n; each column belongs to one caller.
-                unsafe { self.scales.write(at, scale) };
+                unsafe { self.out.scales.write(at, scale) };
                 for (h, q) in q.into_iter().enumerate() {
                     let sum = q.reduce_sum();
                     let at = (2 * g + h) * self.n + c;
                     let q = q.cast::<i8>();
                     // SAFETY: as above.
                     unsafe {
-                        self.bytes.write_all(c * self.k + g * GROUP + h * 16, q.as_array());
-                        self.minus_sums.write(at, -sum);
-                        self.scaled_sums.write(at, scale * sum as f32);
+                        self.out.bytes.write_all(c * self.k + g * GROUP + h * 16, q.as_array());
+                        self.out.minus_sums.write(at, -sum);
+                        self.out.scaled_sums.write(at, scale * sum as f32);
                     }
                 }
             }

@@ -15,6 +15,8 @@ use crate::raw::RawMut;
 use crate::team::Team;
 use crate::tile::{Format, Panel, Place, multiply};
 
+pub mod groups;
+
 /// Weights unpacked at a time where there are many columns: 32 rows of it stay in the second-level
 /// cache beside a block of columns.
 const CHUNK: usize = 2048;

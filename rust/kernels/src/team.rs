@@ -14,6 +14,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
+use crate::raw::RawMut;
+
 /// Spins before yielding: about 50 µs.
 const SPINS: u32 = 2_000;
 /// Yields before parking: some hundred microseconds on an idle machine.
@@ -157,7 +159,43 @@ impl Team {
             cover(&self.shared.interrupt, 0..n, grain, f);
             return;
         }
-        let own = n / threads * 7 / 8 / grain * grain;
+        self.share(n, grain, n / threads * 7 / 8 / grain * grain, f);
+    }
+
+    /// The same for parts that take different times: each goes to whoever is free.
+    pub fn for_each_in_turn(&self, n: usize, grain: usize, f: &(dyn Fn(Range<usize>) + Sync)) {
+        let grain = grain.max(1);
+        if n <= grain || self.n_threads() == 1 || !self.mustered.get() {
+            cover(&self.shared.interrupt, 0..n, grain, f);
+        } else {
+            self.share(n, grain, 0, f);
+        }
+    }
+
+    /// Changes rows of `data`, each `len` long: `f` gets the number of the first of at most `grain`
+    /// rows, and the rows.
+    ///
+    /// # Panics
+    /// `data` does not make whole rows.
+    pub fn for_rows<T: Send>(
+        &self,
+        data: &mut [T],
+        len: usize,
+        grain: usize,
+        f: &(dyn Fn(usize, &mut [T]) + Sync),
+    ) {
+        assert!(data.len().is_multiple_of(len.max(1)), "rows of {len} in {}", data.len());
+        let n = data.len() / len.max(1);
+        let data = RawMut::new(data);
+        self.for_each(n, grain, &|rows| {
+            // SAFETY: each row is in one caller's range.
+            f(rows.start, unsafe { data.slice(rows.start * len, rows.len() * len) });
+        });
+    }
+
+    /// Every thread takes `own` of `n` and then what is left, by `grain`.
+    fn share(&self, n: usize, grain: usize, own: usize, f: &(dyn Fn(Range<usize>) + Sync)) {
+        let threads = self.n_threads();
         let next = AtomicUsize::new(own * threads);
         let interrupt = &*self.shared.interrupt;
         self.run(&|thread| {
@@ -282,13 +320,20 @@ mod tests {
             for n in [0, 1, 7, 64, 1000] {
                 for grain in [1, 3, 64] {
                     let seen: Vec<_> = (0..n).map(|_| AtomicU32::new(0)).collect();
-                    team.for_each(n, grain, &|range| {
+                    let see = |range: Range<usize>| {
                         assert!(range.len() <= grain);
                         for i in range {
                             seen[i].fetch_add(1, Ordering::Relaxed);
                         }
+                    };
+                    team.for_each(n, grain, &see);
+                    team.for_each_in_turn(n, grain, &see);
+                    assert!(seen.iter().all(|s| s.load(Ordering::Relaxed) == 2), "{n} {grain}");
+                    let mut rows = vec![0; 3 * n];
+                    team.for_rows(&mut rows, 3, grain, &|first, rows| {
+                        rows.iter_mut().enumerate().for_each(|(i, x)| *x += 3 * first + i);
                     });
-                    assert!(seen.iter().all(|s| s.load(Ordering::Relaxed) == 1), "{n} {grain}");
+                    assert!(rows.iter().copied().eq(0..3 * n));
                 }
             }
         }

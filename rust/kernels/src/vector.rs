@@ -21,11 +21,55 @@ pub fn silu_mul(team: &Team, gate: &mut [f32], up: &[f32]) {
     elementwise(team, gate, up, SiluMul);
 }
 
-/// `x = (x + y)` with `y` scaled by `factor`: how experts' outputs are gathered.
-pub fn add_scaled(x: &mut [f32], y: &[f32], factor: f32) {
-    assert_eq!(x.len(), y.len());
-    for (x, y) in x.iter_mut().zip(y) {
-        *x += factor * y;
+/// Adds `bias` to every row of `x`, `[n][bias]`.
+///
+/// # Panics
+/// `x` has no whole rows.
+pub fn add_bias(team: &Team, x: &mut [f32], bias: &[f32]) {
+    let d = bias.len();
+    team.for_rows(x, d, GRAIN.div_ceil(d.max(1)), &|_, rows| {
+        for x in rows.chunks_exact_mut(d) {
+            dispatch(Elementwise { x, y: bias, op: AddOp });
+        }
+    });
+}
+
+/// Weighted sums of rows: `out[i] = sum over j of weight * x[row]`, with `(row, weight) = picks[i][j]`
+/// and `picks` being `[n][used]`, `x` `[rows][d]` and `out` `[n][d]`. How experts' outputs meet.
+///
+/// # Panics
+/// Sizes that do not agree, or a row that is not there.
+pub fn weighted_sums(team: &Team, x: &[f32], picks: &[(u32, f32)], d: usize, out: &mut [f32]) {
+    let used = picks.len() * d / out.len().max(1);
+    assert_eq!(picks.len() * d, used * out.len(), "{} picks for {} rows", picks.len(), out.len());
+    team.for_rows(out, d, GRAIN.div_ceil(d * used.max(1)), &|first, rows| {
+        for (i, out) in (first..).zip(rows.chunks_exact_mut(d)) {
+            dispatch(WeightedSum { x, picks: &picks[i * used..][..used], out });
+        }
+    });
+}
+
+struct WeightedSum<'a> {
+    x: &'a [f32],
+    picks: &'a [(u32, f32)],
+    out: &'a mut [f32],
+}
+
+impl Kernel for WeightedSum<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<A: Isa>(self, isa: A) {
+        let d = self.out.len();
+        for start in (0..d).step_by(LANES) {
+            let end = (start + LANES).min(d);
+            let mut sum = F::splat(0.0);
+            for &(row, weight) in self.picks {
+                let x = &self.x[row as usize * d..][start..end];
+                sum = isa.fma(F::load_or_default(x), F::splat(weight), sum);
+            }
+            self.out[start..end].copy_from_slice(&sum.as_array()[..end - start]);
+        }
     }
 }
 
@@ -154,6 +198,28 @@ mod tests {
             let mut gated = x.clone();
             silu_mul(&team, &mut gated, &y);
             check(&gated, pairs().map(|(x, y)| x / (1.0 + (-x).exp()) * y));
+        }
+    }
+
+    #[test]
+    fn rows_are_added_up() {
+        let team = Team::new(2).unwrap();
+        let _workers = team.muster();
+        for (n, d, used) in [(1, 5, 1), (3, 32, 2), (300, 100, 4)] {
+            let (x, weights) = (noise(7 * d, 1), noise(n * used, 2));
+            let rows = (0..n * used).map(|i| (i * 5 % 7) as u32);
+            let picks: Vec<(u32, f32)> = rows.zip(weights).collect();
+            let mut out = vec![f32::NAN; n * d];
+            weighted_sums(&team, &x, &picks, d, &mut out);
+            let term =
+                |&(row, w): &(u32, f32), j| f64::from(w) * f64::from(x[row as usize * d + j]);
+            let picks = picks.chunks(used);
+            let expected =
+                picks.flat_map(|p| (0..d).map(move |j| p.iter().map(|p| term(p, j)).sum::<f64>()));
+            check(&out, expected);
+            let mut biased = out.clone();
+            add_bias(&team, &mut biased, &x[..d]);
+            assert!(biased.iter().zip(&out).enumerate().all(|(i, (b, o))| *b == o + x[i % d]));
         }
     }
 

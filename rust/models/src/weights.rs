@@ -1,6 +1,8 @@
 //! GGUF tensors by name to typed weights; missing and misshapen tensors end here.
 
 use farthing_gguf::{Bytes, Gguf, Tensor};
+use farthing_kernels::matmul::groups::{Forms, Groups, matmul_groups};
+use farthing_kernels::vector::add_bias;
 use farthing_kernels::{Activations, Matrix, Quant, Team, matmul};
 
 use crate::error::{Error, Result};
@@ -46,9 +48,24 @@ pub fn linear(team: &Team, x: &mut Activations, jobs: &mut [(&Linear, &mut [f32]
     matmul(team, x, &mut matrices);
     for (linear, out) in jobs {
         if let Some(bias) = &linear.bias {
-            for row in out.chunks_exact_mut(bias.len()) {
-                row.iter_mut().zip(bias).for_each(|(x, b)| *x += b);
-            }
+            add_bias(team, out, bias);
+        }
+    }
+}
+
+/// In which forms these matrices want their columns.
+pub fn forms<'a>(matrices: impl IntoIterator<Item = &'a Linear>) -> Forms {
+    Forms::of(matrices.into_iter().map(Linear::matrix))
+}
+
+/// Each matrix times the columns of a group of `x`, biases added: each output is
+/// `[columns of the group][rows]`.
+pub fn linear_groups(team: &Team, x: &Groups, mut jobs: Vec<(usize, &Linear, &mut [f32])>) {
+    let matrices = jobs.iter_mut().map(|(g, linear, out)| (*g, linear.matrix(), &mut **out));
+    matmul_groups(team, x, matrices.collect());
+    for (_, linear, out) in jobs {
+        if let Some(bias) = &linear.bias {
+            add_bias(team, out, bias);
         }
     }
 }
