@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
 import numpy.typing as npt
+
+from blocks import random_blocks
 
 N_VOCAB = 96
 LAYERS = 2
@@ -20,7 +23,7 @@ class Small:
 
     architecture: str = "llama"
     weight_type: str = "F32"
-    """Of the matrices; a ggml type that the gguf package quantizes to and whose blocks fit."""
+    """Of the matrices; a ggml type whose blocks fit."""
     width: int = 64
     heads: int = 4
     kv_heads: int = 2
@@ -46,7 +49,7 @@ class Small:
             kind = gguf.GGMLQuantizationType[self.weight_type]
             if weights.ndim == 1 or name.endswith("ffn_gate_inp.weight"):
                 kind = gguf.GGMLQuantizationType.F32
-            writer.add_tensor(name, gguf.quantize(weights, kind), raw_dtype=kind)
+            writer.add_tensor(name, quantized(weights, kind), raw_dtype=kind)
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
@@ -111,6 +114,17 @@ class Small:
                 block |= {"attn_q_norm": norm(self.head_dim), "attn_k_norm": norm(self.head_dim)}
             weights |= {f"blk.{layer}.{name}": value for name, value in block.items()}
         return {f"{name}.weight": value for name, value in weights.items()}
+
+
+def quantized(
+    weights: npt.NDArray[np.float32], kind: gguf.GGMLQuantizationType
+) -> npt.NDArray[Any]:
+    """The weights in a type, or others of their size where gguf cannot quantize to it."""
+    try:
+        return np.asarray(gguf.quantize(weights, kind))
+    except NotImplementedError:
+        random = np.random.default_rng(weights.view(np.uint32).flat[0])
+        return random_blocks(weights.shape, kind.name, float(np.std(weights)), random)
 
 
 def tokens(n: int, seed: int = 0) -> list[int]:

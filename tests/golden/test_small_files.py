@@ -58,6 +58,18 @@ def test_quantized_weights(weight_type: str, tmp_path: Path) -> None:
     assert rms(error) < 0.06
 
 
+LOOKED_UP = ["IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "IQ4_NL", "IQ4_XS"]
+
+
+@pytest.mark.parametrize("weight_type", [*LOOKED_UP, "MXFP4", "NVFP4", "TQ1_0", "TQ2_0"])
+def test_quantized_weights_of_large_blocks(weight_type: str, tmp_path: Path) -> None:
+    small = Small(weight_type=weight_type, width=256, head_dim=64, hidden=512)
+    path = small.write(tmp_path / "small.gguf")
+    with Model(path) as model:
+        error = model.logits(IDS) - FloatReference(path).logits(IDS)
+    assert rms(error) < 0.06
+
+
 def test_quantized_experts(tmp_path: Path) -> None:
     path = Small(weight_type="Q8_0", experts=5).write(tmp_path / "small.gguf")
     with Model(path) as model:

@@ -22,9 +22,19 @@ TYPES = [
     "Q4_K",
     "Q5_K",
     "Q6_K",
+    "IQ1_S",
+    "IQ1_M",
+    "IQ2_XXS",
+    "IQ2_XS",
+    "IQ2_S",
+    "IQ3_XXS",
+    "IQ3_S",
     "IQ4_NL",
     "IQ4_XS",
     "MXFP4",
+    "NVFP4",
+    "TQ1_0",
+    "TQ2_0",
 ]
 N_BLOCKS = 64
 _MASK = (1 << 64) - 1

@@ -9,23 +9,9 @@ import pytest
 from gguf import GGMLQuantizationType
 
 import golden
+from blocks import HALVES, set_scale
 from farthing import _native
 
-# Where blocks hold their halves, which random bits would often make infinite or NaN.
-HALVES = {
-    "Q4_0": [0],
-    "Q4_1": [0, 2],
-    "Q5_0": [0],
-    "Q5_1": [0, 2],
-    "Q8_0": [0],
-    "Q2_K": [80, 82],
-    "Q3_K": [108],
-    "Q4_K": [0, 2],
-    "Q5_K": [0, 2],
-    "Q6_K": [208],
-    "IQ4_NL": [0],
-    "IQ4_XS": [0],
-}
 EXTREME_HALVES = [0.0, -0.0, 1.0, -1.0, 2.0**-24, -(2.0**-14), 65504.0, -65504.0, np.inf, np.nan]
 
 every_type = pytest.mark.parametrize("type_name", golden.TYPES)
@@ -78,6 +64,21 @@ def test_every_exponent_of_mxfp4() -> None:
     blocks = rng.integers(0, 256, (256, 17), np.uint8)
     blocks[:, 0] = np.arange(256)
     check(blocks, "MXFP4")
+
+
+def test_every_scale_of_nvfp4() -> None:
+    rng = np.random.default_rng(3)
+    blocks = rng.integers(0, 256, (64, 36), np.uint8)
+    blocks[:, :4] = np.arange(256, dtype=np.uint8).reshape(64, 4)
+    check(blocks, "NVFP4")
+
+
+@pytest.mark.parametrize("half", EXTREME_HALVES)
+def test_scales_in_pieces_of_iq1_m(half: float) -> None:
+    rng = np.random.default_rng(4)
+    blocks = rng.integers(0, 256, (256, 56), np.uint8)
+    set_scale(blocks, "IQ1_M", half)
+    check(blocks, "IQ1_M")
 
 
 def test_every_half() -> None:

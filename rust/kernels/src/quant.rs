@@ -14,9 +14,18 @@ mod bfloat16;
 mod bits;
 mod float16;
 mod float32;
+mod grid;
+mod iq1_m;
+mod iq1_s;
+mod iq2_s;
+mod iq2_xs;
+mod iq2_xxs;
+mod iq3_s;
+mod iq3_xxs;
 mod iq4_nl;
 mod iq4_xs;
 mod mxfp4;
+mod nvfp4;
 mod q2_k;
 mod q3_k;
 mod q4_0;
@@ -29,6 +38,8 @@ mod q6_k;
 mod q8_0;
 #[cfg(test)]
 mod tests;
+mod tq1_0;
+mod tq2_0;
 
 use bits::to_bytes;
 
@@ -63,9 +74,19 @@ pub static QUANTS: &[Quant] = &[
     Quant::blocks::<q4_k::Q4K>(),
     Quant::blocks::<q5_k::Q5K>(),
     Quant::blocks::<q6_k::Q6K>(),
+    Quant::blocks::<iq1_s::Iq1S>(),
+    Quant::blocks::<iq1_m::Iq1M>(),
+    Quant::blocks::<iq2_xxs::Iq2Xxs>(),
+    Quant::blocks::<iq2_xs::Iq2Xs>(),
+    Quant::blocks::<iq2_s::Iq2S>(),
+    Quant::blocks::<iq3_xxs::Iq3Xxs>(),
+    Quant::blocks::<iq3_s::Iq3S>(),
     Quant::blocks::<iq4_nl::Iq4Nl>(),
     Quant::blocks::<iq4_xs::Iq4Xs>(),
     Quant::blocks::<mxfp4::Mxfp4>(),
+    Quant::blocks::<nvfp4::Nvfp4>(),
+    Quant::blocks::<tq1_0::Tq1_0>(),
+    Quant::blocks::<tq2_0::Tq2_0>(),
 ];
 
 impl Quant {
@@ -207,12 +228,19 @@ impl<T: Block> Rows<'_, T> {
         unsafe { self.first.add(row * self.stride + offset).cast::<V>().read_unaligned() }
     }
 
+    /// Fetches what is ahead for a piece of a large block; for bytes that are not read by
+    /// [`Rows::dwords4`].
+    #[inline(always)]
+    pub fn fetch(self, offset: usize, len: usize) {
+        if Self::LARGE {
+            prefetch(self.ahead.wrapping_add(offset * LANES), len * LANES);
+        }
+    }
+
     /// 16 bytes of each row, as four vectors: vector `j` has bytes `4j..4j + 4` of every row.
     #[inline(always)]
     pub fn dwords4(self, offset: usize) -> [B; 4] {
-        if Self::LARGE {
-            prefetch(self.ahead.wrapping_add(offset * LANES), 16 * LANES);
-        }
+        self.fetch(offset, 16);
         let (a, b, c, d) = (
             self.quad(0, offset),
             self.quad(1, offset),
@@ -258,6 +286,26 @@ impl<T: Block> Rows<'_, T> {
             *out = self.get::<u16>(r, offset);
         }
         u16x16::from_array(out)
+    }
+
+    /// Two bytes of each row, as indices of tables.
+    #[inline(always)]
+    pub fn words(self, offset: usize) -> [usize; LANES] {
+        let mut out = [0; LANES];
+        for (r, out) in out.iter_mut().enumerate() {
+            *out = usize::from(self.get::<u16>(r, offset));
+        }
+        out
+    }
+
+    /// One byte of each row, as indices of tables.
+    #[inline(always)]
+    pub fn bytes(self, offset: usize) -> [usize; LANES] {
+        let mut out = [0; LANES];
+        for (r, out) in out.iter_mut().enumerate() {
+            *out = usize::from(self.get::<u8>(r, offset));
+        }
+        out
     }
 
     /// One byte of each row.

@@ -12,10 +12,10 @@ use super::{Block, Offset, Rows, Unpacked};
 use crate::isa::{F, Isa};
 
 /// Twice what the 16 floats stand for.
-const VALUES: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
+pub const VALUES: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
 
 /// The same plus 16.
-const BYTES: u8x16 =
+pub const BYTES: u8x16 =
     u8x16::from_array([16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4]);
 
 /// Byte `i` holds weight `i` in its low half and weight `i + 16` in its high half.

@@ -18,9 +18,19 @@ const GOLDEN: &[(&str, u64)] = &[
     ("Q4_K", 0xe82a_7b9e_d545_6fd8),
     ("Q5_K", 0xfea7_2dd4_aa68_b440),
     ("Q6_K", 0xc92d_e7c0_e205_00bf),
+    ("IQ1_S", 0x4152_c243_d4aa_6425),
+    ("IQ1_M", 0x8177_4441_4648_76e5),
+    ("IQ2_XXS", 0x5b75_3eb0_40bf_a045),
+    ("IQ2_XS", 0x0bcd_bc57_576b_cbe5),
+    ("IQ2_S", 0xf23c_c5b8_93b9_0249),
+    ("IQ3_XXS", 0x7ea6_b7e3_aded_2f9d),
+    ("IQ3_S", 0xae97_516c_3ed2_cb35),
     ("IQ4_NL", 0x2fb7_c766_c9ff_7be5),
     ("IQ4_XS", 0x7bd9_2e39_ae04_141f),
     ("MXFP4", 0xf894_affe_b8ae_c325),
+    ("NVFP4", 0x4517_f4b7_de4b_6325),
+    ("TQ1_0", 0x90cc_4511_778e_a325),
+    ("TQ2_0", 0x8e91_a9a8_f251_a325),
 ];
 
 #[test]

@@ -1,0 +1,77 @@
+//! 256 weights of 3 bits in eight groups: `w = d * (2 * scale[g] + 1) * magnitude * sign`.
+//!
+//! Four magnitudes are a point of a table of 512.
+
+use std::simd::prelude::*;
+
+use super::bits::{field, to_dwords};
+use super::grid::{BIAS, Signs, fours, points, take_four, with_sign};
+use super::{Block, Offset, Rows, Unpacked, half};
+use crate::isa::{F, Isa, LANES};
+
+/// What the eight numbers of a point stand for.
+const MAGNITUDES: [u8; 8] = [1, 3, 5, 7, 9, 11, 13, 15];
+
+static TABLE: [u32; 512] = fours(&points::IQ3_S, MAGNITUDES);
+
+/// Weights `4 e..4 e + 4` have a point, whose low bits are byte `e` of `low` and whose upper one is
+/// bit `e % 8` of byte `e / 8` of `high`. Byte `g / 2` of `scales` holds group `g`'s scale, in the low
+/// half for even `g`.
+#[repr(C)]
+pub struct Iq3S {
+    d: [u8; 2],
+    low: [u8; 64],
+    high: [u8; 8],
+    signs: [u8; 32],
+    scales: [u8; 4],
+}
+const _: () = assert!(size_of::<Iq3S>() == 110);
+
+// SAFETY: bytes only.
+unsafe impl Block for Iq3S {
+    const GGML_ID: u32 = 21;
+    const NAME: &'static str = "IQ3_S";
+    const LEN: usize = 256;
+    const GROUP: usize = 32;
+    const OFFSET: Offset = Offset::Bias(BIAS);
+    const WIDE: bool = false;
+
+    fn dequantize(&self, out: &mut [f32]) {
+        let d = half(self.d);
+        for (e, out) in out.chunks_exact_mut(4).enumerate() {
+            let scale = self.scales[e / 16] >> (e / 8 % 2 * 4) & 15;
+            let scale = d * (2.0 * f32::from(scale) + 1.0);
+            let high = self.high[e / 8] >> (e % 8) & 1;
+            let point = points::IQ3_S[usize::from(high) << 8 | usize::from(self.low[e])];
+            let signs = self.signs[e / 2] >> (e % 2 * 4);
+            for (i, out) in out.iter_mut().enumerate() {
+                let magnitude = MAGNITUDES[usize::from(point >> (4 * i) & 7)];
+                *out = scale * with_sign(magnitude, signs, i);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn unpack<A: Isa>(isa: A, rows: Rows<Self>, out: Unpacked) {
+        let d = isa.half(rows.word(0));
+        let scales = rows.dword(106);
+        for half in 0..2 {
+            let signs = rows.dwords4(74 + 16 * half).map(to_dwords);
+            for (part, signs) in signs.into_iter().enumerate() {
+                let g = 4 * half + part;
+                rows.fetch(2 + 8 * g, 8);
+                let scale = field(scales, 4 * g, 4).cast::<f32>();
+                out.scales[g] = d * (scale * F::splat(2.0) + F::splat(1.0));
+                let signs = Signs::new(signs);
+                let high = rows.bytes(66 + g);
+                for j in 0..8 {
+                    let mut index = rows.bytes(2 + 8 * g + j);
+                    for r in 0..LANES {
+                        index[r] |= high[r] << (8 - j) & 0x100;
+                    }
+                    out.bytes[8 * g + j] = signs.apply(j, take_four(&TABLE, index));
+                }
+            }
+        }
+    }
+}
