@@ -1,8 +1,8 @@
 //! The vectors that weights are multiplied with: floats, and int8 in groups of 32.
 
+use std::simd::Select;
 use std::simd::prelude::*;
 
-use crate::float::add_lanes;
 use crate::isa::{F, Isa, Kernel, dispatch};
 use crate::raw::RawMut;
 use crate::team::Team;
@@ -10,24 +10,30 @@ use crate::team::Team;
 /// Weights and activations are scaled by groups of this length.
 pub const GROUP: usize = 32;
 
+/// 32 activations in int8: value `i` is `scale * q[i]`. The value farthest from 0 becomes -128 or -127,
+/// whichever leaves the smaller squared error (a tenth less on average than always ±127, as in
+/// ggml's Q8_0), so that a scale may be negative.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct Group {
+    pub q: [i8; GROUP],
+    pub scale: f32,
+    /// The scale times the sum of `q`.
+    pub scaled_sum: f32,
+    /// Minus the sum of `q`.
+    pub minus_sum: i32,
+    /// Minus the sum of the first 16.
+    pub minus_sum_16: i32,
+}
+
 /// `n` columns of length `k`.
-///
-/// Quantized, column `c`'s value `i` is `scales[i / 32][c] * bytes[c][i]`. In each group the value
-/// farthest from 0 becomes -128 or -127, whichever leaves the smaller squared error (a tenth less on
-/// average than always ±127, as in ggml's Q8_0), so that a scale may be negative. The arrays by group
-/// are `[group][column]`, as the tile reads them.
 #[derive(Default)]
 pub struct Activations {
     pub(crate) n: usize,
     pub(crate) k: usize,
     pub(crate) floats: Vec<f32>,
-    pub(crate) bytes: Vec<i8>,
-    /// `[k / 32][n]`
-    pub(crate) scales: Vec<f32>,
-    /// `[k / 16][n]`, minus the sum of 16 bytes.
-    pub(crate) minus_sums: Vec<i32>,
-    /// `[k / 16][n]`, the scale times the sum of 16 bytes.
-    pub(crate) scaled_sums: Vec<f32>,
+    /// `[n][k / 32]`
+    pub(crate) groups: Vec<Group>,
     quantized: bool,
 }
 
@@ -72,10 +78,13 @@ impl Activations {
         }
         assert!(self.k.is_multiple_of(GROUP), "columns of {} do not make groups of 32", self.k);
         let (n, k) = (self.n, self.k);
-        let out = self.room(n, k);
+        let groups = RawMut::new(self.room(n, k));
         let floats = &self.floats[..n * k];
         team.for_each(n, (1 << 15) / k.max(1) + 1, &|columns| {
-            dispatch(Quantize { columns, n, k, floats, out });
+            let (first, len) = (columns.start * k / GROUP, columns.len() * k / GROUP);
+            // SAFETY: every column belongs to one caller.
+            let groups = unsafe { groups.slice(first, len) };
+            dispatch(Quantize { floats: &floats[columns.start * k..columns.end * k], groups });
         });
     }
 
@@ -87,8 +96,7 @@ impl Activations {
         assert!(k.is_multiple_of(GROUP), "columns of {k} do not make groups of 32");
         assert_eq!(floats.len(), n * k);
         (self.n, self.k, self.quantized) = (n, k, true);
-        let out = self.room(n, k);
-        dispatch(Quantize { columns: 0..n, n, k, floats, out });
+        dispatch(Quantize { floats, groups: self.room(n, k) });
     }
 
     /// Takes some columns of others, as they were quantized, without their floats.
@@ -99,65 +107,25 @@ impl Activations {
         let (n, k) = (picks.len(), from.k);
         assert!(from.quantized && picks.iter().all(|&c| (c as usize) < from.n));
         (self.n, self.k, self.quantized) = (n, k, true);
-        self.room(n, k);
-        for (to, &c) in self.bytes.chunks_exact_mut(k.max(1)).zip(picks) {
-            to.copy_from_slice(&from.bytes[c as usize * k..][..k]);
+        let len = k / GROUP;
+        for (to, &c) in self.room(n, k).chunks_exact_mut(len.max(1)).zip(picks) {
+            to.copy_from_slice(&from.groups[c as usize * len..][..len]);
         }
-        fn by_group<T: Copy>(
-            to: &mut [T],
-            from: &[T],
-            n_from: usize,
-            picks: &[u32],
-            groups: usize,
-        ) {
-            let rows = to.chunks_exact_mut(picks.len().max(1)).zip(from.chunks_exact(n_from));
-            for (to, from) in rows.take(groups) {
-                to.iter_mut().zip(picks).for_each(|(to, &c)| *to = from[c as usize]);
-            }
-        }
-        let groups = k / GROUP;
-        by_group(&mut self.scales, &from.scales, from.n, picks, groups);
-        by_group(&mut self.minus_sums, &from.minus_sums, from.n, picks, 2 * groups);
-        by_group(&mut self.scaled_sums, &from.scaled_sums, from.n, picks, 2 * groups);
     }
 
     /// Room for `n` quantized columns of length `k`.
-    fn room(&mut self, n: usize, k: usize) -> Out {
-        let groups = k / GROUP;
-        grow(&mut self.bytes, n * k);
-        grow(&mut self.scales, n * groups);
-        grow(&mut self.minus_sums, 2 * n * groups);
-        grow(&mut self.scaled_sums, 2 * n * groups);
-        Out {
-            bytes: RawMut::new(&mut self.bytes),
-            scales: RawMut::new(&mut self.scales),
-            minus_sums: RawMut::new(&mut self.minus_sums),
-            scaled_sums: RawMut::new(&mut self.scaled_sums),
+    fn room(&mut self, n: usize, k: usize) -> &mut [Group] {
+        let len = n * (k / GROUP);
+        if self.groups.len() < len {
+            self.groups.resize(len, Group::default());
         }
-    }
-}
-
-fn grow<T: Copy + Default>(v: &mut Vec<T>, len: usize) {
-    if v.len() < len {
-        v.resize(len, T::default());
+        &mut self.groups[..len]
     }
 }
 
 struct Quantize<'a> {
-    columns: std::ops::Range<usize>,
-    n: usize,
-    k: usize,
     floats: &'a [f32],
-    out: Out,
-}
-
-/// Where quantized columns go.
-#[derive(Clone, Copy)]
-struct Out {
-    bytes: RawMut<i8>,
-    scales: RawMut<f32>,
-    minus_sums: RawMut<i32>,
-    scaled_sums: RawMut<f32>,
+    groups: &'a mut [Group],
 }
 
 impl Kernel for Quantize<'_> {
@@ -165,53 +133,51 @@ impl Kernel for Quantize<'_> {
 
     #[inline(always)]
     fn run<A: Isa>(self, _: A) {
-        for c in self.columns {
-            for (g, x) in self.floats[c * self.k..][..self.k].chunks_exact(GROUP).enumerate() {
-                let x = [F::from_slice(x), F::from_slice(&x[16..])];
-                let max = reduce_max(x[0].simd_max(x[1]));
-                let min = -reduce_max((-x[0]).simd_max(-x[1]));
-                let far = if max > -min { max } else { min };
-                let (first, second) = (round_by(x, far, -128.0), round_by(x, far, -127.0));
-                let Rounded { scale, q, .. } =
-                    if second.error < first.error { second } else { first };
-                let at = g * self.n + c;
-                // SAFETY: groups < k / 32 and c < n; each column belongs to one caller.
-                unsafe { self.out.scales.write(at, scale) };
-                for (h, q) in q.into_iter().enumerate() {
-                    let sum = q.reduce_sum();
-                    let at = (2 * g + h) * self.n + c;
-                    let q = q.cast::<i8>();
-                    // SAFETY: as above.
-                    unsafe {
-                        self.out.bytes.write_all(c * self.k + g * GROUP + h * 16, q.as_array());
-                        self.out.minus_sums.write(at, -sum);
-                        self.out.scaled_sums.write(at, scale * sum as f32);
-                    }
-                }
-            }
+        for (x, group) in self.floats.chunks_exact(GROUP).zip(self.groups) {
+            let x = [F::from_slice(x), F::from_slice(&x[16..])];
+            let highest = fold_halves(larger(x[0], x[1]), larger(-x[0], -x[1]));
+            let (most, least) = (low_half(highest), -high_half(highest));
+            let far = most.simd_gt(-least).select(most, least);
+            let none = F::splat(0.0);
+            let inverse = far.simd_eq(none).select(none, F::splat(1.0) / far);
+            let first = Rounded::new(x, far, inverse, -128.0);
+            let second = Rounded::new(x, far, inverse, -127.0);
+            let gain = sum_lanes(first.squares - second.squares);
+            let better = gain.simd_gt(none);
+            let q =
+                [better.select(second.q[0], first.q[0]), better.select(second.q[1], first.q[1])];
+            let scale = better.select(second.scale, first.scale)[0];
+            let (first, all) = (q[0].reduce_sum(), (q[0] + q[1]).reduce_sum());
+            group.q[..16].copy_from_slice(q[0].cast::<i8>().as_array());
+            group.q[16..].copy_from_slice(q[1].cast::<i8>().as_array());
+            group.scale = scale;
+            group.scaled_sum = scale * all as f32;
+            group.minus_sum = -all;
+            group.minus_sum_16 = -first;
         }
     }
 }
 
 /// A group in integers.
 struct Rounded {
-    scale: f32,
+    scale: F,
     q: [i32x16; 2],
-    /// The sum of the squared differences.
-    error: f32,
+    /// The squared differences, in two halves.
+    squares: F,
 }
 
-/// With a scale by which `far`, the group's farthest value, becomes `to`.
-#[inline(always)]
-fn round_by(x: [F; 2], far: f32, to: f32) -> Rounded {
-    let scale = far / to;
-    let inverse = F::splat(if far == 0.0 { 0.0 } else { to / far });
-    // Only a value opposite to the farthest can round to 128.
-    let most = Simd::splat(127);
-    let q = [round(x[0] * inverse).simd_min(most), round(x[1] * inverse).simd_min(most)];
-    let differences = [x[0] - q[0].cast() * F::splat(scale), x[1] - q[1].cast() * F::splat(scale)];
-    let squares = differences[0] * differences[0] + differences[1] * differences[1];
-    Rounded { scale, q, error: add_lanes(squares) }
+impl Rounded {
+    /// With a scale by which `far`, the farthest value, becomes `to`.
+    #[inline(always)]
+    fn new(x: [F; 2], far: F, inverse: F, to: f32) -> Rounded {
+        let (scale, inverse) = (far * F::splat(1.0 / to), inverse * F::splat(to));
+        // Only a value opposite to the farthest can round to 128.
+        let most = Simd::splat(127);
+        let q = [round(x[0] * inverse).simd_min(most), round(x[1] * inverse).simd_min(most)];
+        let differences = [x[0] - q[0].cast() * scale, x[1] - q[1].cast() * scale];
+        let squares = differences[0] * differences[0] + differences[1] * differences[1];
+        Rounded { scale, q, squares }
+    }
 }
 
 /// To the nearest integer, ties to even, for |x| < 2^22: adding 1.5 · 2^23 leaves the integer in the
@@ -222,14 +188,43 @@ fn round(x: F) -> i32x16 {
     (x + magic).to_bits().cast::<i32>() - magic.to_bits().cast::<i32>()
 }
 
-/// The largest lane; plain comparisons, where `reduce_max` would order NaN.
+// What follows keeps its results in all lanes: through a scalar they would become branches, which
+// are mispredicted every other time.
+
+/// The larger of each lane; a plain comparison, where `simd_max` would order NaN.
 #[inline(always)]
-fn reduce_max(x: F) -> f32 {
-    let x: f32x8 = simd_swizzle!(x, [0, 1, 2, 3, 4, 5, 6, 7])
-        .simd_max(simd_swizzle!(x, [8, 9, 10, 11, 12, 13, 14, 15]));
-    let x: f32x4 = simd_swizzle!(x, [0, 1, 2, 3]).simd_max(simd_swizzle!(x, [4, 5, 6, 7]));
-    let x = x.to_array();
-    x[0].max(x[1]).max(x[2].max(x[3]))
+fn larger(a: F, b: F) -> F {
+    a.simd_gt(b).select(a, b)
+}
+
+/// The largest lane of `a` in lanes 0 to 7, that of `b` in lanes 8 to 15.
+#[inline(always)]
+fn fold_halves(a: F, b: F) -> F {
+    let low = simd_swizzle!(a, b, [0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23]);
+    let high = simd_swizzle!(a, b, [8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31]);
+    let x = larger(low, high);
+    let x = larger(x, simd_swizzle!(x, [4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11]));
+    let x = larger(x, simd_swizzle!(x, [2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13]));
+    larger(x, simd_swizzle!(x, [1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14]))
+}
+
+#[inline(always)]
+fn low_half(x: F) -> F {
+    simd_swizzle!(x, [0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7])
+}
+
+#[inline(always)]
+fn high_half(x: F) -> F {
+    simd_swizzle!(x, [8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15])
+}
+
+/// The sum of all lanes, in every lane.
+#[inline(always)]
+fn sum_lanes(x: F) -> F {
+    let x = x + simd_swizzle!(x, [8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7]);
+    let x = x + simd_swizzle!(x, [4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11]);
+    let x = x + simd_swizzle!(x, [2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13]);
+    x + simd_swizzle!(x, [1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14])
 }
 
 #[cfg(test)]
@@ -246,21 +241,17 @@ mod tests {
         x.reset(n, k).copy_from_slice(&data);
         x.floats_mut()[..GROUP].fill(0.0);
         x.quantize(&team);
-        for c in 0..n {
-            for g in 0..k / GROUP {
-                let scale = x.scales[g * n + c];
-                for h in 0..2 {
-                    let i = c * k + g * GROUP + 16 * h;
-                    for j in i..i + 16 {
-                        let error = (x.floats[j] - scale * f32::from(x.bytes[j])).abs();
-                        assert!(error <= 1.0001 * scale.abs(), "{error} {scale}");
-                        assert!(error <= 0.5001 * scale.abs() || x.bytes[j] == 127);
-                    }
-                    let sum: i32 = x.bytes[i..i + 16].iter().map(|&b| i32::from(b)).sum();
-                    assert_eq!(x.minus_sums[(2 * g + h) * n + c], -sum);
-                    assert_eq!(x.scaled_sums[(2 * g + h) * n + c], scale * sum as f32);
-                }
+        for (group, x) in x.groups.iter().zip(x.floats.chunks(GROUP)) {
+            let scale = group.scale;
+            for (&q, x) in group.q.iter().zip(x) {
+                let error = (x - scale * f32::from(q)).abs();
+                assert!(error <= 1.0001 * scale.abs(), "{error} {scale}");
+                assert!(error <= 0.5001 * scale.abs() || q == 127);
             }
+            let sum = |q: &[i8]| q.iter().map(|&q| i32::from(q)).sum::<i32>();
+            assert_eq!(group.minus_sum, -sum(&group.q));
+            assert_eq!(group.minus_sum_16, -sum(&group.q[..16]));
+            assert_eq!(group.scaled_sum, scale * sum(&group.q) as f32);
         }
     }
 }

@@ -169,3 +169,16 @@ pub fn prefetch(start: *const u8, len: usize) {
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (start, len);
 }
+
+/// The same for memory that is needed later, or by another core: only the second-level cache keeps it.
+#[inline(always)]
+pub fn prefetch_l2(start: *const u8, len: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for offset in (0..len).step_by(64) {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        // SAFETY: as above.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(start.wrapping_add(offset).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (start, len);
+}

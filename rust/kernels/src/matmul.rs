@@ -19,13 +19,11 @@ pub mod groups;
 
 /// Weights unpacked at a time where there are many columns: 32 rows of it stay in the second-level
 /// cache beside a block of columns.
-const CHUNK: usize = 2048;
+const CHUNK: usize = 1024;
 /// The same for few columns: the chunk stays in the first-level cache and loads overlap with sums.
 const SMALL_CHUNK: usize = 256;
 /// Up to how many columns are few.
 const FEW: usize = 8;
-/// Columns that pass through a panel before the next panel.
-const COLUMN_BLOCK: usize = 256;
 /// Rows in a thread's unit of work.
 const UNIT: usize = 32;
 
@@ -223,26 +221,35 @@ unsafe fn strip<T: Block>(
     x: &Activations,
     out: (*mut f32, usize),
 ) {
-    let chunk = if x.n <= FEW { SMALL_CHUNK } else { CHUNK };
+    let few = x.n <= FEW;
+    let chunk = if few { SMALL_CHUNK } else { CHUNK };
+    let n_panels = panels.len();
     let panel_bytes = LANES * stride;
-    for start in (0..x.n).step_by(COLUMN_BLOCK) {
-        let columns = start..(start + COLUMN_BLOCK).min(x.n);
-        for k in (0..x.k).step_by(chunk) {
-            let len = chunk.min(x.k - k);
-            let done = k / T::LEN;
-            let n_panels = panels.len();
-            for (g, panel) in panels.iter_mut().enumerate() {
-                let first = first.wrapping_add(g * panel_bytes + done * size_of::<T>());
-                // The rows after these come next in memory: they are fetched evenly meanwhile.
-                let ahead = first
-                    .wrapping_add(n_panels * panel_bytes + done * (LANES - 1) * size_of::<T>());
-                // SAFETY: the caller's conditions.
-                unsafe { panel.fill::<T>(level, first, stride, len / T::LEN, ahead) };
-            }
-            let place = Place { columns: columns.clone(), k, len, out: out.0, out_stride: out.1 };
-            // SAFETY: the caller's conditions; the panels are filled and the columns exist.
-            unsafe { multiply(level, Format::of::<T>(), panels, x, place) };
+    for k in (0..x.k).step_by(chunk) {
+        let len = chunk.min(x.k - k);
+        let (done, blocks) = (k / T::LEN, len / T::LEN);
+        // The rows after these come next in memory, and are fetched evenly meanwhile.
+        let next = first.wrapping_add(n_panels * panel_bytes);
+        for (g, panel) in panels.iter_mut().enumerate() {
+            let first = first.wrapping_add(g * panel_bytes + done * size_of::<T>());
+            let ahead = if few {
+                next.wrapping_add(g * panel_bytes + done * LANES * size_of::<T>())
+            } else {
+                first
+            };
+            // SAFETY: the caller's conditions.
+            unsafe { panel.fill::<T>(level, first, stride, blocks, ahead) };
         }
+        let start = next.wrapping_add(done * n_panels * LANES * size_of::<T>());
+        let end = if few {
+            start
+        } else {
+            start.wrapping_add(n_panels * LANES * blocks * size_of::<T>())
+        };
+        let place =
+            Place { columns: 0..x.n, k, len, out: out.0, out_stride: out.1, ahead: start..end };
+        // SAFETY: the caller's conditions; the panels are filled and the columns exist.
+        unsafe { multiply(level, Format::of::<T>(), panels, x, place) };
     }
 }
 

@@ -13,7 +13,7 @@ use std::ops::Range;
 use std::simd::num::SimdInt;
 
 use crate::activations::Activations;
-use crate::isa::{B, F, I, Isa, Kernel, LANES, Level, dispatch_at};
+use crate::isa::{B, F, I, Isa, Kernel, LANES, Level, dispatch_at, prefetch_l2};
 use crate::quant::{Block, Offset, Rows, Unpacked};
 
 /// Scratch for one unpacked chunk of 16 rows.
@@ -111,6 +111,8 @@ pub struct Place {
     pub out: *mut f32,
     /// From a column's results to the next one's.
     pub out_stride: usize,
+    /// Memory that is needed next, and is fetched meanwhile; it need not exist.
+    pub ahead: Range<*const u8>,
 }
 
 /// Adds the products of a chunk: one or two panels × some columns. The first chunk (`place.k == 0`)
@@ -127,7 +129,7 @@ pub unsafe fn multiply(
     place: Place,
 ) {
     let Place { columns, k, len, .. } = &place;
-    assert!(columns.end <= x.n && k + len <= x.k && x.bytes.len() >= x.n * x.k);
+    assert!(columns.end <= x.n && k + len <= x.k && x.groups.len() >= x.n * x.k / 32);
     let (bias, min) = match format.offset {
         Offset::Bias(bias) => (bias, false),
         Offset::Min => (0, true),
@@ -183,10 +185,17 @@ unsafe fn columns<A: Isa, const GROUP: usize, const MIN: bool, const WIDE: bool,
     job: &Job,
     first: usize,
 ) {
-    let Place { columns, .. } = &job.place;
+    let Place { columns, ahead, .. } = &job.place;
+    let tiles = columns.len().div_ceil(A::TILE_COLUMNS);
+    let share = (ahead.end.addr() - ahead.start.addr()).div_ceil(tiles).next_multiple_of(64);
     let mut column = columns.start;
+    let mut fetch = ahead.start;
     while column < columns.end {
         let n = (columns.end - column).min(A::TILE_COLUMNS);
+        if fetch < ahead.end {
+            prefetch_l2(fetch, share);
+            fetch = fetch.wrapping_add(share);
+        }
         // SAFETY: the caller's conditions.
         unsafe {
             match n {
@@ -221,6 +230,7 @@ unsafe fn tile<
     column: usize,
 ) {
     let Job { x, ref place, bias, .. } = *job;
+    let bias = I::splat(bias as i32);
     let (k, len) = (place.k, place.len);
     let panels = &job.panels[first..first + G];
     // SAFETY: columns `column..column + N` and values `k..k + len` are inside `x`, the panels hold
@@ -236,58 +246,68 @@ unsafe fn tile<
                 }
             }
         }
-        let bytes = x.bytes.as_ptr().add(column * x.k + k);
-        let scales = x.scales.as_ptr().add(k / 32 * x.n + column);
-        let minus_sums = x.minus_sums.as_ptr().add(k / 16 * x.n + column);
-        let scaled_sums = x.scaled_sums.as_ptr().add(k / 16 * x.n + column);
-        let halves = GROUP / 16;
-        for i in 0..len / GROUP {
-            let mut dots = [[I::splat(0); N]; G];
-            if !MIN {
-                for c in 0..N {
-                    let mut sum = *minus_sums.add(i * halves * x.n + c);
-                    if halves == 2 {
-                        sum += *minus_sums.add((i * 2 + 1) * x.n + c);
-                    }
-                    for g in 0..G {
-                        dots[g][c] = I::splat(sum << bias);
-                    }
-                }
-            }
-            for j in 0..GROUP / 4 {
-                let mut w = [B::splat(0); G];
-                for g in 0..G {
-                    w[g] = *panels[g].bytes.as_ptr().add(i * GROUP / 4 + j);
-                }
-                for c in 0..N {
-                    let x = bytes.add(c * x.k + i * GROUP + 4 * j).cast::<[i8; 4]>().read();
-                    for g in 0..G {
-                        dots[g][c] = if WIDE {
-                            isa.dot_u8(dots[g][c], w[g], x)
-                        } else {
-                            isa.dot_u7(dots[g][c], w[g], x)
-                        };
-                    }
-                }
-            }
-            for g in 0..G {
-                let scale = *panels[g].scales.as_ptr().add(i);
-                for c in 0..N {
-                    let activation = F::splat(*scales.add(i * GROUP / 32 * x.n + c));
-                    let product = dots[g][c].cast::<f32>() * scale;
-                    sums[g][c] = isa.fma(product, activation, sums[g][c]);
-                }
-                if MIN {
-                    let min = *panels[g].mins.as_ptr().add(i);
+        let stride = x.k / 32;
+        let mut group = x.groups.as_ptr().add(column * stride + k / 32);
+        let halves = 32 / GROUP;
+        for i in 0..len / 32 {
+            for half in 0..halves {
+                let mut dots = [[I::splat(0); N]; G];
+                if !MIN {
                     for c in 0..N {
-                        let mut sum = *scaled_sums.add(i * halves * x.n + c);
-                        if halves == 2 {
-                            sum += *scaled_sums.add((i * 2 + 1) * x.n + c);
+                        let group = group.add(c * stride);
+                        let sum = match (halves, half) {
+                            (1, _) => I::splat((*group).minus_sum),
+                            (_, 0) => I::splat((*group).minus_sum_16),
+                            _ => I::splat((*group).minus_sum) - I::splat((*group).minus_sum_16),
+                        };
+                        for g in 0..G {
+                            dots[g][c] = sum << bias;
                         }
-                        sums[g][c] = isa.fma(min, F::splat(sum), sums[g][c]);
+                    }
+                }
+                for j in 0..GROUP / 4 {
+                    let mut w = [B::splat(0); G];
+                    for g in 0..G {
+                        w[g] = *panels[g].bytes.as_ptr().add(i * 8 + half * 4 + j);
+                    }
+                    for c in 0..N {
+                        let q = (*group.add(c * stride)).q.as_ptr().add(16 * half + 4 * j);
+                        let q = q.cast::<[i8; 4]>().read();
+                        for g in 0..G {
+                            dots[g][c] = if WIDE {
+                                isa.dot_u8(dots[g][c], w[g], q)
+                            } else {
+                                isa.dot_u7(dots[g][c], w[g], q)
+                            };
+                        }
+                    }
+                }
+                for g in 0..G {
+                    let scale = *panels[g].scales.as_ptr().add(i * halves + half);
+                    for c in 0..N {
+                        let activation = F::splat((*group.add(c * stride)).scale);
+                        let product = dots[g][c].cast::<f32>() * scale;
+                        sums[g][c] = isa.fma(product, activation, sums[g][c]);
+                    }
+                    if MIN {
+                        let min = *panels[g].mins.as_ptr().add(i * halves + half);
+                        for c in 0..N {
+                            let group = group.add(c * stride);
+                            let sum = match (halves, half) {
+                                (1, _) => F::splat((*group).scaled_sum),
+                                (_, half) => {
+                                    let first = -(*group).minus_sum_16;
+                                    let sum =
+                                        if half == 0 { first } else { -(*group).minus_sum - first };
+                                    F::splat((*group).scale * sum as f32)
+                                }
+                            };
+                            sums[g][c] = isa.fma(min, sum, sums[g][c]);
+                        }
                     }
                 }
             }
+            group = group.add(1);
         }
         for g in 0..G {
             for c in 0..N {

@@ -10,8 +10,8 @@ fn reference(w: &Matrix, x: &Activations, row: usize, column: usize) -> (f64, f6
     w.row(row, &mut weights);
     let products = weights.iter().enumerate().map(|(i, &w0)| {
         let x = if w.quant.int8 {
-            let scale = x.scales[i / GROUP * x.n() + column];
-            f64::from(scale) * f64::from(x.bytes[column * x.k() + i])
+            let group = &x.groups[(column * x.k() + i) / GROUP];
+            f64::from(group.scale) * f64::from(group.q[i % GROUP])
         } else {
             f64::from(x.floats()[column * x.k() + i])
         };
