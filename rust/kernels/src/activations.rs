@@ -58,6 +58,17 @@ impl Activations {
         &mut self.floats[..self.n * self.k]
     }
 
+    /// Leaves some columns, in ascending order.
+    ///
+    /// # Panics
+    /// There is no such column.
+    pub fn keep(&mut self, columns: &[usize]) {
+        for (to, &from) in columns.iter().enumerate() {
+            self.floats.copy_within(from * self.k..(from + 1) * self.k, to * self.k);
+        }
+        (self.n, self.quantized) = (columns.len(), false);
+    }
+
     /// How many columns there are.
     pub fn n(&self) -> usize {
         self.n

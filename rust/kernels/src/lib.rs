@@ -8,6 +8,7 @@
 #![allow(clippy::needless_range_loop)]
 #![cfg_attr(target_arch = "aarch64", feature(stdarch_neon_dotprod))]
 
+pub mod activation;
 pub mod activations;
 pub mod attention;
 mod float;
@@ -15,6 +16,7 @@ pub mod isa;
 pub mod kv;
 mod math;
 pub mod matmul;
+pub mod norm;
 pub mod quant;
 mod raw;
 pub mod rope;

@@ -6,9 +6,10 @@ use crate::raw::RawMut;
 use crate::team::Team;
 
 /// Which values of a head make a pair.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pairs {
     /// `2i` and `2i + 1`.
+    #[default]
     Neighbours,
     /// `i` and `i + d / 2`, `d` being the number of rotated values.
     Halves,
@@ -19,6 +20,7 @@ pub enum Pairs {
 pub struct Rotations {
     cos: Vec<f32>,
     sin: Vec<f32>,
+    kind: Pairs,
     pairs: usize,
 }
 
@@ -26,14 +28,15 @@ impl Rotations {
     /// Angles `position * frequencies[i]`, cosines and sines being multiplied by `magnitude`.
     pub fn set(
         &mut self,
-        positions: impl Iterator<Item = usize>,
+        kind: Pairs,
+        positions: &[usize],
         frequencies: &[f32],
         magnitude: f32,
     ) {
         self.cos.clear();
         self.sin.clear();
-        self.pairs = frequencies.len();
-        for position in positions {
+        (self.kind, self.pairs) = (kind, frequencies.len());
+        for &position in positions {
             for &frequency in frequencies {
                 let (sin, cos) = (position as f64 * f64::from(frequency)).sin_cos();
                 self.cos.push(cos as f32 * magnitude);
@@ -46,7 +49,7 @@ impl Rotations {
     ///
     /// # Panics
     /// `x` has another number of rows than there are positions, or a head is shorter than the pairs.
-    pub fn apply(&self, team: &Team, pairs: Pairs, head_dim: usize, x: &mut [f32]) {
+    pub fn apply(&self, team: &Team, head_dim: usize, x: &mut [f32]) {
         if self.pairs == 0 {
             return;
         }
@@ -61,7 +64,7 @@ impl Rotations {
                 let x = unsafe { x.slice(row * width, width) };
                 let at = row * self.pairs..(row + 1) * self.pairs;
                 let (cos, sin) = (&self.cos[at.clone()], &self.sin[at]);
-                dispatch(Turn { x, cos, sin, head_dim, pairs });
+                dispatch(Turn { x, cos, sin, head_dim, pairs: self.kind });
             }
         });
     }
@@ -140,12 +143,12 @@ mod tests {
             let frequencies: Vec<f32> =
                 (0..n_pairs).map(|i| 10_000f32.powf(-(i as f32) / n_pairs as f32)).collect();
             let mut rotations = Rotations::default();
-            rotations.set(positions.iter().copied(), &frequencies, 1.0);
             for pairs in [Pairs::Neighbours, Pairs::Halves] {
+                rotations.set(pairs, &positions, &frequencies, 1.0);
                 let heads = 3;
                 let x = noise(positions.len() * heads * head_dim, 5);
                 let mut got = x.clone();
-                rotations.apply(&team, pairs, head_dim, &mut got);
+                rotations.apply(&team, head_dim, &mut got);
                 for (row, &position) in positions.iter().enumerate() {
                     for head in 0..heads {
                         let at = (row * heads + head) * head_dim;

@@ -1,10 +1,10 @@
-//! Elementwise operations and norms on rows of floats.
+//! Elementwise operations.
 
 use std::ops::Range;
+use std::simd::prelude::*;
 
-use crate::float::add_lanes;
 use crate::isa::{F, Isa, Kernel, LANES, dispatch};
-use crate::math::silu;
+use crate::math::exp;
 use crate::raw::RawMut;
 use crate::team::Team;
 
@@ -13,12 +13,7 @@ const GRAIN: usize = 1 << 14;
 
 /// `x += y`.
 pub fn add(team: &Team, x: &mut [f32], y: &[f32]) {
-    elementwise(team, x, y, AddOp);
-}
-
-/// `gate = silu(gate) * up`.
-pub fn silu_mul(team: &Team, gate: &mut [f32], up: &[f32]) {
-    elementwise(team, gate, up, SiluMul);
+    zip(team, x, y, Add);
 }
 
 /// Adds `bias` to every row of `x`, `[n][bias]`.
@@ -29,7 +24,7 @@ pub fn add_bias(team: &Team, x: &mut [f32], bias: &[f32]) {
     let d = bias.len();
     team.for_rows(x, d, GRAIN.div_ceil(d.max(1)), &|_, rows| {
         for x in rows.chunks_exact_mut(d) {
-            dispatch(Elementwise { x, y: bias, op: AddOp });
+            dispatch(Zip { x, y: bias, f: Add });
         }
     });
 }
@@ -73,91 +68,119 @@ impl Kernel for WeightedSum<'_> {
     }
 }
 
-/// Root-mean-square norm of each row: `out = x / sqrt(mean(x^2) + eps) * weight`, rows being as long
-/// as `weight`.
-pub fn rms_norm(team: &Team, x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
-    let d = weight.len();
-    assert!(x.len() == out.len() && x.len().is_multiple_of(d), "rows of {d} in {}", x.len());
-    let out = RawMut::new(out);
-    team.for_each(x.len() / d, GRAIN.div_ceil(d), &|rows| {
-        // SAFETY: each row is written by one caller.
-        let out = unsafe { out.slice(rows.start * d, rows.len() * d) };
-        dispatch(RmsNorm { x: &x[rows.start * d..rows.end * d], weight, eps, out });
-    });
+/// `x += factor * y`.
+pub fn add_times(team: &Team, x: &mut [f32], y: &[f32], factor: f32) {
+    zip(team, x, y, AddTimes(factor));
 }
 
-struct RmsNorm<'a> {
-    x: &'a [f32],
-    weight: &'a [f32],
-    eps: f32,
-    out: &'a mut [f32],
+/// `x *= y`.
+pub fn mul(team: &Team, x: &mut [f32], y: &[f32]) {
+    zip(team, x, y, Mul);
 }
 
-impl Kernel for RmsNorm<'_> {
-    type Output = ();
+/// `x *= factor`.
+pub fn scale(team: &Team, x: &mut [f32], factor: f32) {
+    map(team, x, Scale(factor));
+}
 
-    #[inline(always)]
-    fn run<A: Isa>(self, isa: A) {
-        let d = self.weight.len();
-        for (x, out) in self.x.chunks_exact(d).zip(self.out.chunks_exact_mut(d)) {
-            let mut sums = F::splat(0.0);
-            for x in x.chunks_exact(LANES) {
-                let x = F::from_slice(x);
-                sums = isa.fma(x, x, sums);
+/// `x = cap * tanh(x / cap)`.
+pub fn softcap(team: &Team, x: &mut [f32], cap: f32) {
+    map(team, x, Softcap(cap));
+}
+
+/// `x` within `±limit`.
+pub fn clamp(team: &Team, x: &mut [f32], limit: f32) {
+    map(team, x, Clamp(limit));
+}
+
+/// A function of an element; all of it must be `#[inline(always)]`.
+pub(crate) trait Function: Copy + Sync {
+    fn of<A: Isa>(self, isa: A, x: F) -> F;
+}
+
+/// What becomes of the first of two elements; all of it must be `#[inline(always)]`.
+pub(crate) trait Op: Copy + Sync {
+    fn of<A: Isa>(self, isa: A, x: F, y: F) -> F;
+}
+
+macro_rules! operations {
+    ($($trait:ident $name:ident $(($field:ident))?: |$self:ident, $isa:ident, $($x:ident),*| $value:expr;)*) => {
+        $(
+            #[derive(Clone, Copy)]
+            struct $name $((operations!(@type $field)))?;
+            impl $trait for $name {
+                #[inline(always)]
+                fn of<A: Isa>($self, $isa: A, $($x: F),*) -> F {
+                    $value
+                }
             }
-            let rest = &x[d / LANES * LANES..];
-            let sum = add_lanes(sums) + rest.iter().map(|x| x * x).sum::<f32>();
-            let factor = 1.0 / (sum / d as f32 + self.eps).sqrt();
-            for ((out, x), weight) in out.iter_mut().zip(x).zip(self.weight) {
-                *out = x * factor * weight;
-            }
-        }
-    }
+        )*
+    };
+    (@type $field:ident) => { f32 };
 }
 
-/// What is done to pairs of elements.
-trait Op: Copy + Sync {
-    /// The new value of the first; must be `#[inline(always)]`.
-    fn vector<A: Isa>(self, isa: A, x: F, y: F) -> F;
+operations! {
+    Op Add: |self, _isa, x, y| x + y;
+    Op AddTimes(factor): |self, isa, x, y| isa.fma(F::splat(self.0), y, x);
+    Op Mul: |self, _isa, x, y| x * y;
+    Function Scale(factor): |self, _isa, x| x * F::splat(self.0);
+    Function Softcap(cap): |self, isa, x| {
+        // tanh(u) = 1 - 2 / (e^(2u) + 1)
+        let e = exp(isa, x * F::splat(2.0 / self.0));
+        F::splat(self.0) - F::splat(2.0 * self.0) / (e + F::splat(1.0))
+    };
+    Function Clamp(limit): |self, _isa, x| x.simd_clamp(F::splat(-self.0), F::splat(self.0));
 }
 
-#[derive(Clone, Copy)]
-struct AddOp;
-impl Op for AddOp {
-    #[inline(always)]
-    fn vector<A: Isa>(self, _: A, x: F, y: F) -> F {
-        x + y
-    }
+/// `x = f(x)` for every element.
+pub(crate) fn map<O: Function>(team: &Team, x: &mut [f32], f: O) {
+    shared(team, x, &|_, x| dispatch(Map { x, f }));
 }
 
-#[derive(Clone, Copy)]
-struct SiluMul;
-impl Op for SiluMul {
-    #[inline(always)]
-    fn vector<A: Isa>(self, isa: A, x: F, y: F) -> F {
-        silu(isa, x) * y
-    }
-}
-
-fn elementwise<O: Op>(team: &Team, x: &mut [f32], y: &[f32], op: O) {
+/// `x = f(x, y)` for every pair of elements.
+pub(crate) fn zip<O: Op>(team: &Team, x: &mut [f32], y: &[f32], f: O) {
     assert_eq!(x.len(), y.len());
+    shared(team, x, &|at, x| dispatch(Zip { y: &y[at..at + x.len()], x, f }));
+}
+
+/// Gives parts of `x` and where they begin to the threads.
+fn shared(team: &Team, x: &mut [f32], run: &(dyn Fn(usize, &mut [f32]) + Sync)) {
     let n = x.len();
     let x = RawMut::new(x);
     team.for_each(n.div_ceil(LANES), GRAIN / LANES, &|vectors: Range<usize>| {
         let (start, end) = (vectors.start * LANES, (vectors.end * LANES).min(n));
         // SAFETY: each element is written by one caller.
-        let x = unsafe { x.slice(start, end - start) };
-        dispatch(Elementwise { x, y: &y[start..end], op });
+        run(start, unsafe { x.slice(start, end - start) });
     });
 }
 
-struct Elementwise<'a, O> {
+struct Map<'a, O> {
     x: &'a mut [f32],
-    y: &'a [f32],
-    op: O,
+    f: O,
 }
 
-impl<O: Op> Kernel for Elementwise<'_, O> {
+impl<O: Function> Kernel for Map<'_, O> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<A: Isa>(self, isa: A) {
+        let mut xs = self.x.chunks_exact_mut(LANES);
+        for x in xs.by_ref() {
+            self.f.of(isa, F::from_slice(x)).copy_to_slice(x);
+        }
+        let x = xs.into_remainder();
+        let result = self.f.of(isa, F::load_or_default(x));
+        x.copy_from_slice(&result.as_array()[..x.len()]);
+    }
+}
+
+struct Zip<'a, O> {
+    x: &'a mut [f32],
+    y: &'a [f32],
+    f: O,
+}
+
+impl<O: Op> Kernel for Zip<'_, O> {
     type Output = ();
 
     #[inline(always)]
@@ -165,10 +188,10 @@ impl<O: Op> Kernel for Elementwise<'_, O> {
         let mut xs = self.x.chunks_exact_mut(LANES);
         let mut ys = self.y.chunks_exact(LANES);
         for (x, y) in xs.by_ref().zip(ys.by_ref()) {
-            self.op.vector(isa, F::from_slice(x), F::from_slice(y)).copy_to_slice(x);
+            self.f.of(isa, F::from_slice(x), F::from_slice(y)).copy_to_slice(x);
         }
         let (x, y) = (xs.into_remainder(), ys.remainder());
-        let result = self.op.vector(isa, F::load_or_default(x), F::load_or_default(y));
+        let result = self.f.of(isa, F::load_or_default(x), F::load_or_default(y));
         x.copy_from_slice(&result.as_array()[..x.len()]);
     }
 }
@@ -195,9 +218,21 @@ mod tests {
             let mut sum = x.clone();
             add(&team, &mut sum, &y);
             check(&sum, pairs().map(|(x, y)| x + y));
-            let mut gated = x.clone();
-            silu_mul(&team, &mut gated, &y);
-            check(&gated, pairs().map(|(x, y)| x / (1.0 + (-x).exp()) * y));
+            let mut sum = x.clone();
+            add_times(&team, &mut sum, &y, 0.3);
+            check(&sum, pairs().map(|(x, y)| x + f64::from(0.3f32) * y));
+            let mut product = x.clone();
+            mul(&team, &mut product, &y);
+            check(&product, pairs().map(|(x, y)| x * y));
+            let mut scaled = x.clone();
+            scale(&team, &mut scaled, 0.3);
+            check(&scaled, pairs().map(|(x, _)| x * f64::from(0.3f32)));
+            let mut capped = x.clone();
+            softcap(&team, &mut capped, 1.5);
+            check(&capped, pairs().map(|(x, _)| 1.5 * (x / 1.5).tanh()));
+            let mut clamped = x.clone();
+            clamp(&team, &mut clamped, 0.5);
+            check(&clamped, pairs().map(|(x, _)| x.clamp(-0.5, 0.5)));
         }
     }
 
@@ -220,23 +255,6 @@ mod tests {
             let mut biased = out.clone();
             add_bias(&team, &mut biased, &x[..d]);
             assert!(biased.iter().zip(&out).enumerate().all(|(i, (b, o))| *b == o + x[i % d]));
-        }
-    }
-
-    #[test]
-    fn norms_agree_with_double_precision() {
-        let team = Team::new(2).unwrap();
-        for (rows, d) in [(1, 8), (3, 64), (2, 100), (40, 2048)] {
-            let (x, weight) = (noise(rows * d, 1), noise(d, 2));
-            let mut out = vec![0.0; rows * d];
-            rms_norm(&team, &x, &weight, 1e-5, &mut out);
-            for (x, out) in x.chunks(d).zip(out.chunks(d)) {
-                let mean = x.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / d as f64;
-                let factor = 1.0 / (mean + 1e-5).sqrt();
-                let expected =
-                    x.iter().zip(&weight).map(|(&x, &w)| f64::from(x) * factor * f64::from(w));
-                check(out, expected);
-            }
         }
     }
 }

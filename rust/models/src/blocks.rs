@@ -4,10 +4,12 @@ mod attention;
 mod ffn;
 mod moe;
 
-pub use attention::{Attention, AttentionShape};
+pub use attention::{Attention, AttentionShape, Temperature};
 pub use ffn::Ffn;
 pub use moe::{Experts, Moe};
 
+use farthing_kernels::kv::Span;
+use farthing_kernels::rope::Rotations;
 use farthing_kernels::{Activations, Team};
 
 /// What every block is given: the threads and memory that is used again.
@@ -18,6 +20,21 @@ pub struct Work<'a> {
     pub x: &'a mut Activations,
     /// The block's output, `[n][d]`.
     pub out: &'a mut Vec<f32>,
+}
+
+/// What the rows of a pass have to do with positions.
+#[derive(Clone, Copy)]
+pub struct Batch<'a> {
+    /// Of each row.
+    pub positions: &'a [usize],
+    /// The rows' angles, for each of the model's rotary positions.
+    pub rotations: &'a [Rotations],
+    /// The rows in runs.
+    pub spans: &'a [Span<'a>],
+    /// The runs to give outputs for, rows counted among the outputs.
+    pub wanted: &'a [Span<'a>],
+    /// Which of the rows these are, if not all.
+    pub kept: Option<&'a [usize]>,
 }
 
 /// Memory that blocks use again from layer to layer.

@@ -1,70 +1,47 @@
-//! The usual pre-norm decoder, run from a description.
-//!
-//! For each layer: `x += attention(norm(x))`, `x += ffn(norm(x))`; then a norm and the output matrix.
+//! The usual decoder, run from a description: an embedding, layers, a norm and the output matrix.
 
-use farthing_kernels::kv::{KvShape, Span};
+use farthing_kernels::kv::KvShape;
+use farthing_kernels::norm::Norm;
 use farthing_kernels::rope::Rotations;
-use farthing_kernels::vector::{add, rms_norm};
+use farthing_kernels::vector::{add, scale, softcap};
 use farthing_kernels::{Activations, Team};
 
-use crate::batch::{Run, Wants};
-use crate::blocks::{Attention, AttentionShape, Experts, Ffn, Moe, Scratch, Work};
+use crate::batch::Run;
+use crate::blocks::{Batch, Scratch};
 use crate::cache::Cache;
+use crate::description::Description;
 use crate::error::{Error, Result};
-use crate::rope::Rope;
+use crate::layer::Layer;
+use crate::rows::{Wanted, spans};
 use crate::weights::{Linear, Weights, linear};
-
-/// What an architecture says of itself.
-pub struct Description {
-    /// Layers.
-    pub layers: usize,
-    /// Width of the stream between layers.
-    pub d: usize,
-    /// Epsilon of the norms.
-    pub eps: f32,
-    /// Attention of every layer.
-    pub attention: AttentionShape,
-    /// Rotary positions.
-    pub rope: Rope,
-    /// Width of the feed-forward layers.
-    pub ffn: usize,
-    /// Experts in place of the feed-forward layers.
-    pub experts: Option<Experts>,
-}
-
-enum FeedForward {
-    Dense(Ffn),
-    Experts(Moe),
-}
-
-struct Layer {
-    attention_norm: Vec<f32>,
-    attention: Attention,
-    ffn_norm: Vec<f32>,
-    ffn: FeedForward,
-}
 
 /// A description with its weights.
 pub struct Decoder {
     about: Description,
     embedding: Linear,
+    positions: Option<Linear>,
+    embedding_norm: Option<Norm>,
     layers: Vec<Layer>,
-    output_norm: Vec<f32>,
+    output_norm: Norm,
     output: Linear,
     memory: Memory,
 }
 
 /// What is used again from pass to pass.
 #[derive(Default)]
-struct Memory {
+pub struct Memory {
     /// The stream, `[n][d]`.
-    stream: Vec<f32>,
+    pub stream: Vec<f32>,
     /// A block's input.
-    x: Activations,
+    pub x: Activations,
     /// A block's output.
-    out: Vec<f32>,
-    rotations: Rotations,
-    blocks: Scratch,
+    pub out: Vec<f32>,
+    /// The blocks' own.
+    pub blocks: Scratch,
+    /// The stream's width.
+    pub d: usize,
+    positions: Vec<usize>,
+    rotations: Vec<Rotations>,
 }
 
 impl Decoder {
@@ -78,26 +55,22 @@ impl Decoder {
         } else {
             embedding.clone()
         };
-        let layer = |i: usize| -> Result<Layer> {
-            let prefix = format!("blk.{i}");
-            let ffn = match about.experts {
-                Some(experts) => FeedForward::Experts(Moe::load(weights, &prefix, d, experts)?),
-                None => FeedForward::Dense(Ffn::load(weights, &prefix, d, about.ffn)?),
-            };
-            Ok(Layer {
-                attention_norm: weights.vector(&format!("{prefix}.attn_norm.weight"), d)?,
-                attention: Attention::load(weights, &prefix, d, about.attention, about.eps)?,
-                ffn_norm: weights.vector(&format!("{prefix}.ffn_norm.weight"), d)?,
-                ffn,
-            })
+        let positions = || {
+            let n = weights.shape("position_embd.weight")?.get(1).copied().unwrap_or(1);
+            weights.linear("position_embd", n, d)
         };
+        let norm = |name: &str| weights.norm(name, d, about.norm);
         Ok(Decoder {
-            layers: (0..about.layers).map(layer).collect::<Result<_>>()?,
-            output_norm: weights.vector("output_norm.weight", d)?,
+            positions: about.embedding.positions.then(positions).transpose()?,
+            embedding_norm: about.embedding.norm.then(|| norm("token_embd_norm")).transpose()?,
+            layers: (0..about.layers.len())
+                .map(|i| Layer::load(weights, &about, i))
+                .collect::<Result<_>>()?,
+            output_norm: norm(about.output.norm)?,
             embedding,
             output,
             about,
-            memory: Memory::default(),
+            memory: Memory { d, ..Memory::default() },
         })
     }
 
@@ -108,7 +81,7 @@ impl Decoder {
 
     /// What each layer keeps in the cache.
     pub fn kv_shapes(&self) -> Vec<KvShape> {
-        vec![self.about.attention.kv; self.layers.len()]
+        self.about.layers.iter().map(|layer| layer.attention.kv).collect()
     }
 
     /// Computes the runs, see [`crate::Model::forward`].
@@ -119,116 +92,82 @@ impl Decoder {
         runs: &[Run],
         logits: &mut Vec<f32>,
     ) -> Result<()> {
-        let Description { d, eps, .. } = self.about;
-        let Memory { stream, x, out, rotations, blocks } = &mut self.memory;
-        let rope = &self.about.rope;
-        let n: usize = runs.iter().map(|r| r.tokens.len()).sum();
-        embed(&self.embedding, runs, d, stream)?;
-        rotations.set(
-            runs.iter().flat_map(|r| r.start..r.start + r.tokens.len()),
-            &rope.frequencies,
-            rope.magnitude,
-        );
-        let spans = spans(runs);
-        let wanted = Wanted::new(runs);
-        let kept = (wanted.rows.len() < n).then_some(wanted.rows.as_slice());
+        let d = self.about.d;
+        self.embed(team, runs)?;
+        let mut positions = std::mem::take(&mut self.memory.positions);
+        let mut rotations = std::mem::take(&mut self.memory.rotations);
+        positions.clear();
+        positions.extend(runs.iter().flat_map(|r| r.start..r.start + r.tokens.len()));
+        rotations.resize_with(self.about.ropes.len(), Rotations::default);
+        for (rope, rotations) in self.about.ropes.iter().zip(&mut rotations) {
+            rotations.set(rope.pairs, &positions, &rope.frequencies, rope.magnitude);
+        }
+        let (spans, wanted) = (spans(runs), Wanted::new(runs));
+        let all = Batch {
+            positions: &positions,
+            rotations: &rotations,
+            spans: &spans,
+            wanted: &spans,
+            kept: None,
+        };
+        let kept = (wanted.rows.len() < positions.len()).then_some(wanted.rows.as_slice());
+        // The last layer needs every position's key and value, but only some outputs.
+        let end = Batch { wanted: &wanted.spans, kept, ..all };
         let last = self.layers.len() - 1;
         for (i, layer) in self.layers.iter().enumerate() {
-            rms_norm(team, &stream[..], &layer.attention_norm, eps, x.reset(stream.len() / d, d));
-            // The last layer needs every position's key and value, but only some outputs.
-            let (wanted, kept) = if i == last { (&wanted.spans, kept) } else { (&spans, None) };
-            layer.attention.forward(
-                Work { team, x, out },
-                &mut blocks.attention,
-                rotations,
-                rope.pairs,
-                &mut cache.layers[i],
-                &spans,
-                (wanted, kept),
-            );
-            if let Some(kept) = kept {
-                for (to, &from) in kept.iter().enumerate() {
-                    stream.copy_within(from * d..(from + 1) * d, to * d);
-                }
-                stream.truncate(kept.len() * d);
-            }
-            if stream.is_empty() || team.interrupted() {
+            let batch = if i == last { &end } else { &all };
+            layer.forward(team, batch, cache, i, &mut self.memory);
+            if team.interrupted() {
                 break;
             }
-            let len = stream.len();
-            add(team, stream, &out[..len]);
-            rms_norm(team, &stream[..], &layer.ffn_norm, eps, x.reset(stream.len() / d, d));
-            match &layer.ffn {
-                FeedForward::Dense(ffn) => ffn.forward(Work { team, x, out }, &mut blocks.ffn),
-                FeedForward::Experts(moe) => moe.forward(Work { team, x, out }, &mut blocks.moe),
-            }
-            add(team, stream, &out[..len]);
         }
+        (self.memory.positions, self.memory.rotations) = (positions, rotations);
         logits.clear();
-        if !stream.is_empty() && !team.interrupted() {
-            let rows = stream.len() / d;
-            rms_norm(team, &stream[..], &self.output_norm, eps, x.reset(rows, d));
-            logits.resize(rows * self.output.rows(), 0.0);
+        if team.interrupted() {
+            return Err(Error::Interrupted);
+        }
+        let Memory { stream, x, .. } = &mut self.memory;
+        if !stream.is_empty() {
+            let n = stream.len() / d;
+            self.output_norm.apply(team, stream, x.reset(n, d));
+            logits.resize(n * self.output.rows(), 0.0);
             linear(team, x, &mut [(&self.output, &mut logits[..])]);
+            let output = &self.about.output;
+            if output.scale != 1.0 {
+                scale(team, logits, output.scale);
+            }
+            if let Some(cap) = output.softcap {
+                softcap(team, logits, cap);
+            }
         }
         if team.interrupted() { Err(Error::Interrupted) } else { Ok(()) }
     }
-}
 
-fn embed(embedding: &Linear, runs: &[Run], d: usize, stream: &mut Vec<f32>) -> Result<()> {
-    let tokens = runs.iter().flat_map(|r| &r.tokens);
-    stream.resize(tokens.clone().count() * d, 0.0);
-    for (&token, row) in tokens.zip(stream.chunks_exact_mut(d)) {
-        if token as usize >= embedding.rows() {
-            return Err(Error::Token { token, n_vocab: embedding.rows() });
+    /// Fills the stream.
+    fn embed(&mut self, team: &Team, runs: &[Run]) -> Result<()> {
+        let d = self.about.d;
+        let Memory { stream, out, .. } = &mut self.memory;
+        let tokens = || runs.iter().flat_map(|r| r.tokens.iter().map(|&token| token as usize));
+        let n_vocab = self.embedding.rows();
+        if let Some(token) = tokens().find(|&token| token >= n_vocab) {
+            return Err(Error::Token { token: token as u32, n_vocab });
         }
-        embedding.row(token as usize, row);
-    }
-    Ok(())
-}
-
-fn spans(runs: &[Run]) -> Vec<Span<'_>> {
-    let mut row = 0;
-    let mut span = |run: &'_ Run| {
-        let n = run.tokens.len();
-        row += n;
-        (row - n, n)
-    };
-    runs.iter()
-        .map(|run| {
-            let (row, n) = span(run);
-            Span { row, n, start: run.start, pages: &run.pages }
-        })
-        .collect()
-}
-
-/// The rows whose logits are wanted, gathered.
-struct Wanted<'a> {
-    /// Their numbers in the batch.
-    rows: Vec<usize>,
-    /// Their spans, rows counted among the wanted ones.
-    spans: Vec<Span<'a>>,
-}
-
-impl Wanted<'_> {
-    fn new(runs: &[Run]) -> Wanted<'_> {
-        let mut wanted = Wanted { rows: Vec::new(), spans: Vec::new() };
-        let mut first = 0;
-        for run in runs {
-            let n = run.tokens.len();
-            let skipped = match run.wants {
-                Wants::Nothing => n,
-                Wants::Last => n - 1,
-                Wants::All => 0,
-            };
-            if skipped < n {
-                let row = wanted.rows.len();
-                let start = run.start + skipped;
-                wanted.spans.push(Span { row, n: n - skipped, start, pages: &run.pages });
-                wanted.rows.extend(first + skipped..first + n);
+        self.embedding.rows_of(tokens(), stream);
+        if self.about.embedding.scale != 1.0 {
+            scale(team, stream, self.about.embedding.scale);
+        }
+        if let Some(table) = &self.positions {
+            let positions = runs.iter().flat_map(|r| r.start..r.start + r.tokens.len());
+            if let Some(position) = positions.clone().find(|&position| position >= table.rows()) {
+                return Err(Error::Position { position, n_positions: table.rows() });
             }
-            first += n;
+            table.rows_of(positions, out);
+            add(team, stream, out);
         }
-        wanted
+        if let Some(norm) = &self.embedding_norm {
+            norm.apply_in_place(team, &mut stream[..]);
+        }
+        debug_assert!(stream.len().is_multiple_of(d));
+        Ok(())
     }
 }

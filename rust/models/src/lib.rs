@@ -11,11 +11,14 @@ mod batch;
 mod blocks;
 mod cache;
 mod decoder;
+mod description;
 mod error;
+mod layer;
 mod memory;
 mod model;
 mod params;
 mod rope;
+mod rows;
 mod weights;
 
 pub use arch::architectures;

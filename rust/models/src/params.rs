@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use farthing_gguf::{FromValue, Metadata};
+use farthing_gguf::{FromValue, Metadata, Value};
 
 use crate::error::{Error, Result};
 
@@ -51,6 +51,30 @@ impl<'a> Params<'a> {
     pub fn size_or(&self, key: &str, default: usize) -> Result<usize> {
         let size = self.opt::<u32>(key)?.map_or(default, |v| v as usize);
         self.checked(key, size)
+    }
+
+    /// Whether there is such a key.
+    pub fn has(&self, key: &str) -> bool {
+        self.metadata.get(&self.full(key)).is_some()
+    }
+
+    /// How many layers there are.
+    pub fn n_layers(&self) -> Result<usize> {
+        let n = self.size("block_count")?;
+        if n <= 1 << 12 { Ok(n) } else { Err(self.wrong("block_count", n, "at most 4096")) }
+    }
+
+    /// A size for each of `n` layers, at least 1: one for all, or an array; or a default.
+    pub fn per_layer(&self, key: &str, n: usize, default: Option<&[usize]>) -> Result<Vec<usize>> {
+        let sizes = match (self.metadata.get(&self.full(key)), default) {
+            (Some(Value::Array(_)), _) => self.get::<Vec<u32>>(key)?,
+            (None, Some(default)) => return Ok(default.to_vec()),
+            _ => vec![self.get::<u32>(key)?; n],
+        };
+        if sizes.len() != n {
+            return Err(self.wrong(key, format!("{} sizes", sizes.len()), format!("{n} of them")));
+        }
+        sizes.into_iter().map(|size| self.checked(key, size as usize)).collect()
     }
 
     fn checked(&self, key: &str, size: usize) -> Result<usize> {

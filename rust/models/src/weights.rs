@@ -1,10 +1,14 @@
 //! GGUF tensors by name to typed weights; missing and misshapen tensors end here.
 
+use std::ops::Range;
+
 use farthing_gguf::{Bytes, Gguf, Tensor};
 use farthing_kernels::matmul::groups::{Forms, Groups, matmul_groups};
+use farthing_kernels::norm::Norm;
 use farthing_kernels::vector::add_bias;
 use farthing_kernels::{Activations, Matrix, Quant, Team, matmul};
 
+use crate::description::NormShape;
 use crate::error::{Error, Result};
 
 /// The tensors of a file.
@@ -28,10 +32,26 @@ impl Linear {
         self.rows
     }
 
-    /// Writes one row as floats, `out` having `k` places.
-    pub fn row(&self, row: usize, out: &mut [f32]) {
+    /// Writes some rows as floats, one after the other.
+    pub fn rows_of(&self, rows: impl Iterator<Item = usize> + Clone, out: &mut Vec<f32>) {
         let bytes = self.data.len() / self.rows;
-        self.quant.dequantize(&self.data[row * bytes..][..bytes], out);
+        out.resize(rows.clone().count() * self.k, 0.0);
+        for (row, out) in rows.zip(out.chunks_exact_mut(self.k)) {
+            self.quant.dequantize(&self.data[row * bytes..][..bytes], out);
+        }
+    }
+
+    /// Some of the rows, with their biases.
+    ///
+    /// # Panics
+    /// There are not so many rows.
+    pub fn part(&self, rows: Range<usize>) -> Linear {
+        assert!(rows.start < rows.end && rows.end <= self.rows, "{rows:?} of {}", self.rows);
+        let bytes = self.data.len() / self.rows;
+        let data = self.data.slice(rows.start * bytes..rows.end * bytes);
+        let data = data.unwrap_or_else(|| unreachable!("{rows:?} of {}", self.rows));
+        let bias = self.bias.as_ref().map(|bias| bias[rows.clone()].to_vec());
+        Linear { quant: self.quant, data, rows: rows.len(), k: self.k, bias }
     }
 
     fn matrix(&self) -> Matrix<'_> {
@@ -135,41 +155,78 @@ impl<'a> Weights<'a> {
         self.has(name).then(|| self.vector(name, len)).transpose()
     }
 
+    /// A norm of rows of `d`: `<name>.weight`, with `<name>.bias` if there is one.
+    pub fn norm(&self, name: &str, d: usize, shape: NormShape) -> Result<Norm> {
+        let weight = if shape.weighted {
+            self.vector(&format!("{name}.weight"), d)?
+        } else {
+            vec![1.0; d]
+        };
+        let bias = self.opt_vector(&format!("{name}.bias"), d)?.unwrap_or_default();
+        Ok(Norm::new(shape.kind, shape.eps, d, weight, bias))
+    }
+
+    /// A norm of heads of `d` that may be missing: with `d` weights for each head alike, with
+    /// `[heads][d]` for each its own, with `heads * d` for all heads as one row.
+    pub fn head_norm(
+        &self,
+        name: &str,
+        heads: usize,
+        d: usize,
+        shape: NormShape,
+    ) -> Result<Option<Norm>> {
+        let weight = format!("{name}.weight");
+        if !self.has(&weight) {
+            return Ok(None);
+        }
+        let bias = format!("{name}.bias");
+        let found = self.shape(&weight)?;
+        let (len, row) = match found.iter().rposition(|&d| d != 1) {
+            Some(1) => (heads * d, d),
+            _ if found.first() == Some(&d) => (d, d),
+            _ => (heads * d, heads * d),
+        };
+        let tensor = |name| if row == d && len != d { self.matrix(name, heads, d) } else { self.vector(name, len) };
+        let weight = tensor(&weight)?;
+        let bias = if self.has(&bias) { tensor(&bias)? } else { Vec::new() };
+        Ok(Some(Norm::new(shape.kind, shape.eps, row, weight, bias)))
+    }
+
     /// `<name>.weight`, `rows` × `k`, with `<name>.bias` if there is one.
     pub fn linear(&self, name: &str, rows: usize, k: usize) -> Result<Linear> {
         let tensor = self.find(&format!("{name}.weight"))?;
         self.check(tensor, &[k, rows])?;
         let bias = self.opt_vector(&format!("{name}.bias"), rows)?;
-        self.part(tensor, tensor.data(), rows, k, bias)
+        self.whole(tensor, tensor.data(), rows, k, bias)
     }
 
     /// `<name>.weight`, `n` matrices of `rows` × `k` in one tensor.
     pub fn stack(&self, name: &str, n: usize, rows: usize, k: usize) -> Result<Vec<Linear>> {
         let tensor = self.find(&format!("{name}.weight"))?;
         self.check(tensor, &[k, rows, n])?;
-        let biases = self.opt_matrix(&format!("{name}.bias"), n, rows)?;
+        let bias = format!("{name}.bias");
+        let biases = self.has(&bias).then(|| self.matrix(&bias, n, rows)).transpose()?;
         let data = tensor.data();
         let bytes = data.len() / n;
         (0..n)
             .map(|i| {
                 let part = data.slice(i * bytes..(i + 1) * bytes).unwrap_or_else(|| data.clone());
                 let bias = biases.as_ref().map(|b| b[i * rows..][..rows].to_vec());
-                self.part(tensor, part, rows, k, bias)
+                self.whole(tensor, part, rows, k, bias)
             })
             .collect()
     }
 
-    fn opt_matrix(&self, name: &str, rows: usize, k: usize) -> Result<Option<Vec<f32>>> {
-        let Some(tensor) = self.gguf.tensor(name) else {
-            return Ok(None);
-        };
+    /// A matrix as floats, `[rows][k]`.
+    pub fn matrix(&self, name: &str, rows: usize, k: usize) -> Result<Vec<f32>> {
+        let tensor = self.find(name)?;
         self.check(tensor, &[k, rows])?;
         let mut out = vec![0.0; rows * k];
         self.quant(tensor)?.dequantize(&tensor.data(), &mut out);
-        Ok(Some(out))
+        Ok(out)
     }
 
-    fn part(
+    fn whole(
         &self,
         tensor: &Tensor,
         data: Bytes,

@@ -1,17 +1,18 @@
-//! Grouped-query attention with rotary positions.
+//! Grouped-query attention.
 
 use farthing_kernels::Activations;
 use farthing_kernels::attention::{Attention as Kernel, Mask, attention};
-use farthing_kernels::kv::{KvLayer, KvShape, Span};
-use farthing_kernels::rope::{Pairs, Rotations};
-use farthing_kernels::vector::rms_norm;
+use farthing_kernels::kv::{KvLayer, KvShape};
+use farthing_kernels::norm::Norm;
+use farthing_kernels::vector::clamp;
 
-use super::{Work, sized};
+use super::{Batch, Work, sized};
+use crate::description::NormShape;
 use crate::error::Result;
 use crate::weights::{Linear, Weights, linear};
 
-/// The sizes of an attention layer.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// The sizes of an attention layer and what it does.
+#[derive(Clone, Debug, PartialEq)]
 pub struct AttentionShape {
     /// Query heads.
     pub heads: usize,
@@ -19,8 +20,31 @@ pub struct AttentionShape {
     pub kv: KvShape,
     /// The factor of `q · k`.
     pub scale: f32,
-    /// How many positions are visible, if not all.
-    pub window: Option<usize>,
+    /// Which positions are visible.
+    pub mask: Mask,
+    /// A bound of the scores: `cap * tanh(score / cap)`.
+    pub softcap: Option<f32>,
+    /// The largest slope exponent of ALiBi, if scores lessen with distance.
+    pub alibi: Option<f32>,
+    /// Which of the model's rotary positions, if any.
+    pub rope: Option<usize>,
+    /// Whether norms of queries and keys come after the rotation.
+    pub norm_after_rope: bool,
+    /// A bound of what the input becomes: queries, keys and values within `±clamp`.
+    pub clamp: Option<f32>,
+    /// A factor of queries by their position.
+    pub temperature: Option<Temperature>,
+}
+
+/// Queries grow with the logarithm of their position: `1 + scale * ln(1 + floor((p + offset) / length))`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Temperature {
+    /// The logarithm's factor.
+    pub scale: f32,
+    /// Positions of one factor.
+    pub length: usize,
+    /// Added to the position.
+    pub offset: usize,
 }
 
 /// The weights of an attention layer.
@@ -30,8 +54,10 @@ pub struct Attention {
     k: Linear,
     v: Linear,
     output: Linear,
-    /// Weights and epsilon of the norms of each head's query and key, where the file has them.
-    head_norms: Option<(Vec<f32>, Vec<f32>, f32)>,
+    q_norm: Option<Norm>,
+    k_norm: Option<Norm>,
+    slopes: Option<Vec<f32>>,
+    sinks: Option<Vec<f32>>,
 }
 
 /// Memory that layers use in turn.
@@ -40,78 +66,118 @@ pub struct Scratch {
     q: Vec<f32>,
     k: Vec<f32>,
     v: Vec<f32>,
-    normed: Vec<f32>,
     mixed: Activations,
 }
 
 impl Attention {
-    /// `<prefix>.attn_q` and so on, of a model of width `d`.
+    /// `<prefix>.attn_q` and so on, or `attn_qkv` with the rows of all three, of a model of width `d`.
+    /// Norms of queries and keys are there or not, and so are sinks.
     pub fn load(
         weights: &Weights,
         prefix: &str,
         d: usize,
-        shape: AttentionShape,
-        eps: f32,
+        shape: &AttentionShape,
+        norm: NormShape,
     ) -> Result<Attention> {
         let KvShape { heads, k_dim, v_dim } = shape.kv;
         let name = |part: &str| format!("{prefix}.attn_{part}");
-        let q_norm = weights.opt_vector(&name("q_norm.weight"), k_dim)?;
-        let k_norm = weights.opt_vector(&name("k_norm.weight"), k_dim)?;
+        let rows = [shape.heads * k_dim, heads * k_dim, heads * v_dim];
+        let [q, k, v] = if weights.has(&name("qkv.weight")) {
+            let all = weights.linear(&name("qkv"), rows.iter().sum(), d)?;
+            let (k, v) = (rows[0], rows[0] + rows[1]);
+            [all.part(0..k), all.part(k..v), all.part(v..v + rows[2])]
+        } else {
+            let [q, k, v] = rows;
+            [
+                weights.linear(&name("q"), q, d)?,
+                weights.linear(&name("k"), k, d)?,
+                weights.linear(&name("v"), v, d)?,
+            ]
+        };
         Ok(Attention {
-            shape,
-            q: weights.linear(&name("q"), shape.heads * k_dim, d)?,
-            k: weights.linear(&name("k"), heads * k_dim, d)?,
-            v: weights.linear(&name("v"), heads * v_dim, d)?,
+            shape: shape.clone(),
+            q,
+            k,
+            v,
             output: weights.linear(&name("output"), d, shape.heads * v_dim)?,
-            head_norms: q_norm.zip(k_norm).map(|(q, k)| (q, k, eps)),
+            q_norm: weights.head_norm(&name("q_norm"), shape.heads, k_dim, norm)?,
+            slopes: shape.alibi.map(|max| slopes(shape.heads, max)),
+            sinks: weights.opt_vector(&name("sinks.weight"), shape.heads)?,
+            k_norm: weights.head_norm(&name("k_norm"), heads, k_dim, norm)?,
         })
     }
 
-    /// Stores the rows' keys and values and writes the layer's output for the rows of `wanted`,
-    /// which are spans of the same batch with rows counted in `out`, and `kept` the batch's rows
-    /// that they are, if not all.
-    #[allow(clippy::too_many_arguments)]
-    pub fn forward(
-        &self,
-        work: Work,
-        scratch: &mut Scratch,
-        rotations: &Rotations,
-        pairs: Pairs,
-        cache: &mut KvLayer,
-        spans: &[Span],
-        wanted: (&[Span], Option<&[usize]>),
-    ) {
+    /// Stores the rows' keys and values and writes the layer's output for the wanted rows.
+    pub fn forward(&self, work: Work, scratch: &mut Scratch, batch: &Batch, cache: &mut KvLayer) {
         let Work { team, x, out } = work;
-        let AttentionShape { heads, kv, scale, window } = self.shape;
+        let AttentionShape { heads, kv, scale, mask, softcap, .. } = self.shape;
         let n = x.n();
-        let Scratch { q, k, v, normed, mixed } = scratch;
+        let Scratch { q, k, v, mixed } = scratch;
         let q = sized(q, n * heads * kv.k_dim);
         let k = sized(k, n * kv.heads * kv.k_dim);
         let v = sized(v, n * kv.heads * kv.v_dim);
         let mut jobs: [(&Linear, &mut [f32]); 3] =
             [(&self.q, &mut *q), (&self.k, &mut *k), (&self.v, &mut *v)];
         linear(team, x, &mut jobs);
-        if let Some((q_norm, k_norm, eps)) = &self.head_norms {
-            for (x, weight) in [(&mut *q, q_norm), (&mut *k, k_norm)] {
-                let normed = sized(normed, x.len());
-                rms_norm(team, x, weight, *eps, normed);
-                x.copy_from_slice(normed);
+        if let Some(limit) = self.shape.clamp {
+            [&mut *q, k, v].map(|x| clamp(team, x, limit));
+        }
+        for (x, norm) in [(&mut *q, &self.q_norm), (&mut *k, &self.k_norm)] {
+            let norm = norm.as_ref().map(|norm| (norm, self.shape.norm_after_rope));
+            if let Some((norm, false)) = norm {
+                norm.apply_in_place(team, x);
+            }
+            if let Some(rope) = self.shape.rope {
+                batch.rotations[rope].apply(team, kv.k_dim, x);
+            }
+            if let Some((norm, true)) = norm {
+                norm.apply_in_place(team, x);
             }
         }
-        rotations.apply(team, pairs, kv.k_dim, q);
-        rotations.apply(team, pairs, kv.k_dim, k);
-        cache.write(team, spans, k, v);
-        let (wanted, kept) = wanted;
+        cache.write(team, batch.spans, k, v);
         let width = heads * kv.k_dim;
-        if let Some(kept) = kept {
+        if let Some(temperature) = self.shape.temperature {
+            temperature.apply(batch.positions, q);
+        }
+        if let Some(kept) = batch.kept {
             for (to, &from) in kept.iter().enumerate() {
                 q.copy_within(from * width..(from + 1) * width, to * width);
             }
         }
-        let n = kept.map_or(n, <[usize]>::len);
-        let mask = window.map_or(Mask::Causal, Mask::Window);
-        let what = Kernel { mask, ..Kernel::new(heads, scale) };
-        attention(team, cache, what, wanted, &q[..n * width], mixed.reset(n, heads * kv.v_dim));
+        let n = batch.kept.map_or(n, <[usize]>::len);
+        let what = Kernel {
+            heads,
+            scale,
+            mask,
+            softcap,
+            slopes: self.slopes.as_deref(),
+            sinks: self.sinks.as_deref(),
+        };
+        let q = &q[..n * width];
+        attention(team, cache, what, batch.wanted, q, mixed.reset(n, heads * kv.v_dim));
         linear(team, mixed, &mut [(&self.output, sized(out, n * self.output.rows()))]);
     }
+}
+
+impl Temperature {
+    /// Multiplies each position's row of queries.
+    fn apply(&self, positions: &[usize], q: &mut [f32]) {
+        let width = q.len() / positions.len().max(1);
+        for (q, position) in q.chunks_exact_mut(width).zip(positions) {
+            let steps = (position + self.offset) / self.length;
+            if steps > 0 {
+                let factor = 1.0 + self.scale * (1.0 + steps as f32).ln();
+                q.iter_mut().for_each(|q| *q *= factor);
+            }
+        }
+    }
+}
+
+/// ALiBi's slopes (Press et al. 2021, arXiv:2108.12409): powers of `2^(-max / n)`, `n` being the power
+/// of two not above the number of heads; further heads take the odd powers of its root.
+fn slopes(heads: usize, max: f32) -> Vec<f32> {
+    let n = 1 << heads.ilog2();
+    let power = |i: usize, n: usize| 2f32.powf(-max * i as f32 / n as f32);
+    let first = (1..=n).map(|i| power(i, n));
+    first.chain((0..heads - n).map(|i| power(2 * i + 1, 2 * n))).collect()
 }

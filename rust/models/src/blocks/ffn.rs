@@ -1,34 +1,45 @@
-//! The gated feed-forward layer: `down(silu(gate(x)) * up(x))` (Shazeer 2020, arXiv:2002.05202).
+//! The feed-forward layer: `down(f(up(x)))`, or gated, `down(f(gate(x)) * up(x))` (Shazeer 2020,
+//! arXiv:2002.05202).
 
-use farthing_kernels::vector::silu_mul;
+use farthing_kernels::activation::{Activation, activate, activate_gate};
 use farthing_kernels::{Activations, Team};
 
 use super::{Work, sized};
+use crate::description::Dense;
 use crate::error::Result;
 use crate::weights::{Linear, Weights, linear};
 
 /// Its weights.
 pub struct Ffn {
-    pub(super) gate: Linear,
-    pub(super) up: Linear,
-    pub(super) down: Linear,
+    gate: Option<Linear>,
+    up: Linear,
+    down: Linear,
+    activation: Activation,
 }
 
 /// Memory that layers use in turn.
 #[derive(Default)]
 pub struct Scratch {
-    gated: Activations,
+    hidden: Activations,
     up: Vec<f32>,
 }
 
 impl Ffn {
-    /// `<prefix>.ffn_gate` and so on, `d` wide outside and `width` inside.
-    pub fn load(weights: &Weights, prefix: &str, d: usize, width: usize) -> Result<Ffn> {
-        Ok(Ffn {
-            gate: weights.linear(&format!("{prefix}.ffn_gate"), width, d)?,
-            up: weights.linear(&format!("{prefix}.ffn_up"), width, d)?,
-            down: weights.linear(&format!("{prefix}.ffn_down"), d, width)?,
-        })
+    /// `<prefix>.ffn_up` and so on, `d` wide outside. Where a gated layer has no `ffn_gate`, the rows
+    /// of `ffn_up` are those of the gate and then its own.
+    pub fn load(weights: &Weights, prefix: &str, d: usize, shape: Dense) -> Result<Ffn> {
+        let Dense { width, activation, gated } = shape;
+        let name = |part: &str| format!("{prefix}.ffn_{part}");
+        let (gate, up) = if !gated {
+            (None, weights.linear(&name("up"), width, d)?)
+        } else if weights.has(&name("gate.weight")) {
+            let gate = weights.linear(&name("gate"), width, d)?;
+            (Some(gate), weights.linear(&name("up"), width, d)?)
+        } else {
+            let both = weights.linear(&name("up"), 2 * width, d)?;
+            (Some(both.part(0..width)), both.part(width..2 * width))
+        };
+        Ok(Ffn { gate, up, down: weights.linear(&name("down"), d, width)?, activation })
     }
 
     /// Writes the layer's output.
@@ -44,12 +55,19 @@ impl Ffn {
         out: &mut [f32],
         scratch: &mut Scratch,
     ) {
-        let n = x.n();
-        let width = self.gate.rows();
-        let Scratch { gated, up } = scratch;
-        let up = sized(up, n * width);
-        linear(team, x, &mut [(&self.gate, gated.reset(n, width)), (&self.up, &mut *up)]);
-        silu_mul(team, gated.floats_mut(), up);
-        linear(team, gated, &mut [(&self.down, out)]);
+        let (n, width) = (x.n(), self.up.rows());
+        let Scratch { hidden, up } = scratch;
+        match &self.gate {
+            Some(gate) => {
+                let up = sized(up, n * width);
+                linear(team, x, &mut [(gate, hidden.reset(n, width)), (&self.up, &mut *up)]);
+                activate_gate(team, self.activation, hidden.floats_mut(), up);
+            }
+            None => {
+                linear(team, x, &mut [(&self.up, hidden.reset(n, width))]);
+                activate(team, self.activation, hidden.floats_mut());
+            }
+        }
+        linear(team, hidden, &mut [(&self.down, out)]);
     }
 }

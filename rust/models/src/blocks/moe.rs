@@ -2,8 +2,9 @@
 //! arXiv:2401.04088).
 
 use farthing_kernels::Team;
+use farthing_kernels::activation::{Activation, activate_gate};
 use farthing_kernels::matmul::groups::{Forms, Groups};
-use farthing_kernels::vector::{silu_mul, weighted_sums};
+use farthing_kernels::vector::weighted_sums;
 
 use super::{Work, sized};
 use crate::error::Result;
@@ -86,7 +87,7 @@ impl Moe {
         let mut jobs = by_expert(&self.gate, starts, gate);
         jobs.extend(by_expert(&self.up, starts, up));
         linear_groups(team, columns, jobs);
-        silu_mul(team, gate, up);
+        activate_gate(team, Activation::Silu, gate, up);
         gated.split(team, self.outer, gate, width, starts);
         let parts = sized(parts, total * d);
         linear_groups(team, gated, by_expert(&self.down, starts, parts));

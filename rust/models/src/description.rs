@@ -1,0 +1,164 @@
+//! What an architecture says of itself: plain data that a [`crate::decoder::Decoder`] is loaded from.
+
+use farthing_kernels::activation::Activation;
+use farthing_kernels::norm::NormKind;
+
+use crate::blocks::{AttentionShape, Experts};
+use crate::error::Result;
+use crate::params::Params;
+use crate::rope::Rope;
+
+/// A decoder: an embedding, layers, a norm and an output matrix.
+pub struct Description {
+    /// Width of the stream between layers.
+    pub d: usize,
+    /// How all of its norms are computed.
+    pub norm: NormShape,
+    /// How tokens enter.
+    pub embedding: Embedding,
+    /// The rotary positions that layers choose from, see [`AttentionShape::rope`].
+    pub ropes: Vec<Rope>,
+    /// Each layer.
+    pub layers: Vec<LayerShape>,
+    /// The factor of what a block adds to the stream.
+    pub residual_scale: f32,
+    /// How logits leave.
+    pub output: Output,
+}
+
+/// How a norm is computed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NormShape {
+    /// Root mean square, or mean and variance.
+    pub kind: NormKind,
+    /// What keeps the divisor from 0.
+    pub eps: f32,
+    /// Whether there are weights in the file. Biases are there or not.
+    pub weighted: bool,
+}
+
+impl NormShape {
+    /// Root mean square, with the file's epsilon.
+    pub fn rms(params: &Params) -> Result<NormShape> {
+        let eps = params.get("attention.layer_norm_rms_epsilon")?;
+        Ok(NormShape { kind: NormKind::Rms, eps, weighted: true })
+    }
+
+    /// Mean and variance, with the file's epsilon.
+    pub fn layer(params: &Params) -> Result<NormShape> {
+        let eps = params.get("attention.layer_norm_epsilon")?;
+        Ok(NormShape { kind: NormKind::Layer, eps, weighted: true })
+    }
+}
+
+/// How tokens enter: rows of `token_embd`.
+pub struct Embedding {
+    /// Their factor.
+    pub scale: f32,
+    /// Whether the rows of `position_embd` are added.
+    pub positions: bool,
+    /// Whether `token_embd_norm` follows.
+    pub norm: bool,
+}
+
+impl Default for Embedding {
+    fn default() -> Self {
+        Embedding { scale: 1.0, positions: false, norm: false }
+    }
+}
+
+/// How logits leave: a norm, then the matrix `output`, or `token_embd` where that is missing.
+pub struct Output {
+    /// The norm's tensor.
+    pub norm: &'static str,
+    /// The logits' factor.
+    pub scale: f32,
+    /// Their bound: `cap * tanh(logit / cap)`.
+    pub softcap: Option<f32>,
+}
+
+impl Default for Output {
+    fn default() -> Self {
+        Output { norm: "output_norm", scale: 1.0, softcap: None }
+    }
+}
+
+/// One layer.
+#[derive(Clone, Debug)]
+pub struct LayerShape {
+    /// Where norms stand.
+    pub norms: Norms,
+    /// Whether both blocks read the stream as it was before the layer.
+    pub parallel: bool,
+    /// The first block.
+    pub attention: AttentionShape,
+    /// The second block.
+    pub ffn: FfnShape,
+}
+
+/// Names of a layer's norms, without `blk.<i>.`; `None` where there is no norm.
+#[derive(Clone, Copy, Debug)]
+pub struct Norms {
+    /// Of what attention reads.
+    pub attention: Option<&'static str>,
+    /// Of what attention adds.
+    pub after_attention: Option<&'static str>,
+    /// Of what the feed-forward layer reads. In a parallel layer `None` means what attention reads.
+    pub ffn: Option<&'static str>,
+    /// Of what the feed-forward layer adds.
+    pub after_ffn: Option<&'static str>,
+}
+
+impl Norms {
+    /// Before both blocks.
+    pub const BEFORE: Norms = Norms {
+        attention: Some("attn_norm"),
+        after_attention: None,
+        ffn: Some("ffn_norm"),
+        after_ffn: None,
+    };
+    /// After both blocks.
+    pub const AFTER: Norms = Norms {
+        attention: None,
+        after_attention: Some("post_attention_norm"),
+        ffn: None,
+        after_ffn: Some("post_ffw_norm"),
+    };
+    /// Before and after both blocks.
+    pub const AROUND: Norms =
+        Norms { attention: Self::BEFORE.attention, ffn: Self::BEFORE.ffn, ..Self::AFTER };
+    /// One, whose result both blocks of a parallel layer read.
+    pub const SHARED: Norms = Norms { ffn: None, ..Self::BEFORE };
+}
+
+/// The second block of a layer.
+#[derive(Clone, Copy, Debug)]
+pub enum FfnShape {
+    /// One feed-forward layer.
+    Dense(Dense),
+    /// A mixture of them.
+    Experts(Experts),
+}
+
+/// A feed-forward layer.
+#[derive(Clone, Copy, Debug)]
+pub struct Dense {
+    /// How wide it is inside.
+    pub width: usize,
+    /// The function inside.
+    pub activation: Activation,
+    /// Whether the function's value is a gate for a second matrix: `down(f(gate(x)) * up(x))`, else
+    /// `down(f(up(x)))`.
+    pub gated: bool,
+}
+
+impl Description {
+    /// Changes the feed-forward layers, experts excepted.
+    pub fn dense(&mut self, change: impl Fn(&mut Dense)) {
+        for layer in &mut self.layers {
+            if let FfnShape::Dense(dense) = &mut layer.ffn {
+                change(dense);
+            }
+        }
+    }
+}
