@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from float_reference import FloatReference
 
 from farthing import Model
 
-RANDOM = ["llama-rope3", "mixtral", "qwen3"]
+RANDOM = """
+    command-r falcon gemma gemma2 gemma3 glm4 gpt2 gptneox granite llama-rope3 mixtral olmo2 phi3 qwen2
+    qwen3 stablelm starcoder2
+""".split()
 """Files in `models/random` that `golden.json` there has numbers for."""
-SMALL = [
-    "llama",
-    "llama-tied",
-    "llama-linear",
-    "llama3-rope",
-    "mistral",
-    "mixtral",
-    "qwen3",
-    "qwen3-yarn",
-]
+SMALL = """
+    baichuan bloom chatglm cohere cohere2 ernie4_5 exaone falcon gemma gemma2 gemma3 glm-edge glm4 gpt2
+    gptneox granite internlm2 llama llama-linear llama-tied llama3-rope minicpm mistral mistral3 mixtral
+    mpt nemotron olmo2 olmo3 phi2 phi3 qwen qwen2 qwen3 qwen3-yarn smollm3 stablelm
+    starcoder2
+""".split()
 """Files in `models/arch-small`, each beside its numbers and their tolerance."""
 
 
@@ -68,12 +69,34 @@ def test_greedy_tokens(model: Model, cases: list[dict[str, Any]]) -> None:
 @pytest.mark.parametrize("small", SMALL)
 def test_small_files(data: Path, small: str) -> None:
     folder = data / "models" / "arch-small"
-    golden = np.load(folder / f"{small}.npz")
-    expected = golden["hf"]
-    with Model(folder / f"{small}-f32.gguf", kv_type="f32") as model:
-        logits = model.logits(golden["tokens"].tolist())
-    assert np.abs(logits - expected).max() < golden["tolerance"] * np.abs(expected).max()
-    assert np.array_equal(logits.argmax(axis=1), expected.argmax(axis=1))
+    with np.load(folder / f"{small}.npz") as golden:
+        numbers = golden["tokens"], golden["hf"], golden["tolerance"]
+    check(folder / f"{small}-f32.gguf", *numbers)
+
+
+def check(
+    path: Path, tokens: npt.NDArray[Any], expected: npt.NDArray[Any], tolerance: float
+) -> None:
+    """Compare all logits, then the same computed otherwise: in pieces, one by one, in company."""
+    ids, most = tokens.tolist(), np.abs(expected).max()
+    with Model(path, kv_type="f32") as model:
+        logits = model.logits(ids)
+        assert np.abs(logits - expected).max() < tolerance * most
+        best = np.take_along_axis(expected, logits.argmax(axis=1)[:, None], axis=1)[:, 0]
+        assert (expected.max(axis=1) - best).max() < tolerance * most
+        prompts = [ids[: len(ids) // 2], ids[3:40]]
+        alone = [greedy(model, prompt) for prompt in prompts]
+        for prompt, continuation in zip(prompts, alone, strict=True):
+            rows = model.logits([*prompt, *continuation])[len(prompt) - 1 : -1]
+            assert rows.argmax(axis=1).tolist() == continuation
+    with Model(path, kv_type="f32", n_batch=7) as model:
+        assert np.array_equal(model.logits(ids), logits)
+        with ThreadPoolExecutor(2) as pool:
+            assert list(pool.map(greedy, [model] * 2, prompts)) == alone
+
+
+def greedy(model: Model, prompt: list[int]) -> list[int]:
+    return model.generate(prompt, temperature=0, max_tokens=8).tokens
 
 
 def test_a_real_vocabulary_and_half_precision_weights(data: Path) -> None:

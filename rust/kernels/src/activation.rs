@@ -103,7 +103,7 @@ functions! {
     Gelu: |isa, x| gelu(isa, x);
     GeluTanh: |isa, x| {
         // (1 + tanh(u)) / 2 = 1 / (1 + e^(-2u))
-        let u = x * isa.fma(x * x, F::splat(0.044_715 * 1.595_769_1), F::splat(1.595_769_1));
+        let u = x * isa.fma(x * x, F::splat(0.044_715 * 1.595_769), F::splat(1.595_769));
         x / (F::splat(1.0) + exp(isa, -u))
     };
     GeluQuick: |isa, x| x / (F::splat(1.0) + exp(isa, x * F::splat(-1.702)));

@@ -26,13 +26,7 @@ pub struct Rotations {
 
 impl Rotations {
     /// Angles `position * frequencies[i]`, cosines and sines being multiplied by `magnitude`.
-    pub fn set(
-        &mut self,
-        kind: Pairs,
-        positions: &[usize],
-        frequencies: &[f32],
-        magnitude: f32,
-    ) {
+    pub fn set(&mut self, kind: Pairs, positions: &[usize], frequencies: &[f32], magnitude: f32) {
         self.cos.clear();
         self.sin.clear();
         (self.kind, self.pairs) = (kind, frequencies.len());

@@ -79,6 +79,11 @@ impl Decoder {
         self.output.rows()
     }
 
+    /// How many positions there can be, where the weights bound them.
+    pub fn n_positions(&self) -> Option<usize> {
+        self.positions.as_ref().map(Linear::rows)
+    }
+
     /// What each layer keeps in the cache.
     pub fn kv_shapes(&self) -> Vec<KvShape> {
         self.about.layers.iter().map(|layer| layer.attention.kv).collect()
@@ -145,7 +150,6 @@ impl Decoder {
 
     /// Fills the stream.
     fn embed(&mut self, team: &Team, runs: &[Run]) -> Result<()> {
-        let d = self.about.d;
         let Memory { stream, out, .. } = &mut self.memory;
         let tokens = || runs.iter().flat_map(|r| r.tokens.iter().map(|&token| token as usize));
         let n_vocab = self.embedding.rows();
@@ -157,17 +161,12 @@ impl Decoder {
             scale(team, stream, self.about.embedding.scale);
         }
         if let Some(table) = &self.positions {
-            let positions = runs.iter().flat_map(|r| r.start..r.start + r.tokens.len());
-            if let Some(position) = positions.clone().find(|&position| position >= table.rows()) {
-                return Err(Error::Position { position, n_positions: table.rows() });
-            }
-            table.rows_of(positions, out);
+            table.rows_of(runs.iter().flat_map(|r| r.start..r.start + r.tokens.len()), out);
             add(team, stream, out);
         }
         if let Some(norm) = &self.embedding_norm {
             norm.apply_in_place(team, &mut stream[..]);
         }
-        debug_assert!(stream.len().is_multiple_of(d));
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! What an architecture says of itself: plain data that a [`crate::decoder::Decoder`] is loaded from.
 
 use farthing_kernels::activation::Activation;
+use farthing_kernels::attention::Mask;
 use farthing_kernels::norm::NormKind;
 
 use crate::blocks::{AttentionShape, Experts};
@@ -153,6 +154,29 @@ pub struct Dense {
 }
 
 impl Description {
+    /// Gives layers the window `attention.sliding_window`, if there is one: those that
+    /// `attention.sliding_window_pattern` says, or else the architecture. Returns which.
+    pub fn windows(
+        &mut self,
+        params: &Params,
+        default: impl Fn(usize) -> bool,
+    ) -> Result<Vec<bool>> {
+        let n = self.layers.len();
+        let Some(window) = params.opt::<u32>("attention.sliding_window")?.filter(|&n| n > 0) else {
+            return Ok(vec![false; n]);
+        };
+        let local = match params.flags("attention.sliding_window_pattern", n)? {
+            Some(local) => local,
+            None => (0..n).map(default).collect(),
+        };
+        for (layer, &local) in self.layers.iter_mut().zip(&local) {
+            if local {
+                layer.attention.mask = Mask::Window(window as usize);
+            }
+        }
+        Ok(local)
+    }
+
     /// Changes the feed-forward layers, experts excepted.
     pub fn dense(&mut self, change: impl Fn(&mut Dense)) {
         for layer in &mut self.layers {

@@ -81,14 +81,6 @@ pub enum Error {
         /// The vocabulary's size.
         n_vocab: usize,
     },
-    /// The model has no more positions.
-    #[error("position {position} is beyond the {n_positions} that the model has")]
-    Position {
-        /// The position, counted from 0.
-        position: usize,
-        /// How many there are.
-        n_positions: usize,
-    },
     /// The pass was told to end early.
     #[error("interrupted")]
     Interrupted,

@@ -44,9 +44,7 @@ impl Layer {
             parallel: *parallel,
             ffn_norm: norm(norms.ffn)?,
             ffn: match ffn {
-                FfnShape::Dense(ffn) => {
-                    FeedForward::Dense(Ffn::load(weights, &prefix, d, *ffn)?)
-                }
+                FfnShape::Dense(ffn) => FeedForward::Dense(Ffn::load(weights, &prefix, d, *ffn)?),
                 FfnShape::Experts(experts) => {
                     FeedForward::Experts(Moe::load(weights, &prefix, d, *experts)?)
                 }

@@ -61,7 +61,15 @@ impl Model {
         let budget = (memory::available() as f64 * CACHE_SHARE) as u64;
         let most = (budget / page_bytes.max(1)) as usize;
         let pages = |n: usize| n.div_ceil(Cache::PAGE);
-        let n_ctx = options.n_ctx.unwrap_or_else(|| n_ctx_train.min(most * Cache::PAGE));
+        let bound = decoder.n_positions().unwrap_or(usize::MAX);
+        let n_ctx = match options.n_ctx {
+            Some(n) if n > bound => {
+                let text = format!("n_ctx is {n}, but the model has only {bound} positions");
+                return Err(Error::Option(text));
+            }
+            Some(n) => n,
+            None => n_ctx_train.min(most * Cache::PAGE).min(bound),
+        };
         if n_ctx == 0 || pages(n_ctx) > most {
             return Err(Error::OutOfMemory {
                 wanted: n_ctx.max(1),
@@ -134,7 +142,7 @@ impl Model {
     /// A token is not in the vocabulary; or the pass was interrupted.
     ///
     /// # Panics
-    /// A run has no tokens, or not the pages that it needs.
+    /// A run has no tokens, or not the pages that it needs, or positions beyond the context.
     pub fn forward(&mut self, runs: &[Run], logits: &mut Vec<f32>) -> Result<()> {
         let _workers = self.team.muster();
         self.decoder.forward(&self.team, &mut self.cache, runs, logits)

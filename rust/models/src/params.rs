@@ -77,6 +77,22 @@ impl<'a> Params<'a> {
         sizes.into_iter().map(|size| self.checked(key, size as usize)).collect()
     }
 
+    /// A flag for each of `n` layers: an array, or a number `p`, all but every `p`th being set.
+    pub fn flags(&self, key: &str, n: usize) -> Result<Option<Vec<bool>>> {
+        let flags = match self.metadata.get(&self.full(key)) {
+            None => return Ok(None),
+            Some(Value::Array(_)) => self.get::<Vec<bool>>(key)?,
+            Some(_) => {
+                let period = self.size(key)?;
+                (0..n).map(|i| i % period < period - 1).collect()
+            }
+        };
+        if flags.len() != n {
+            return Err(self.wrong(key, format!("{} flags", flags.len()), format!("{n} of them")));
+        }
+        Ok(Some(flags))
+    }
+
     fn checked(&self, key: &str, size: usize) -> Result<usize> {
         // A bound that no model comes near keeps products of two sizes far from overflow.
         if (1..=1 << 30).contains(&size) {

@@ -23,13 +23,9 @@ impl Rope {
     /// (all `head_dim` by default) turn by `freq_base^(-2i / dimension_count)`, 10000 being the
     /// default base.
     pub fn new(params: &Params, weights: &Weights, pairs: Pairs, head_dim: usize) -> Result<Rope> {
-        let dims = params.size_or("rope.dimension_count", head_dim)?;
-        if dims > head_dim || dims % 2 == 1 {
-            let wanted = format!("even and at most the head's {head_dim}");
-            return Err(params.wrong("rope.dimension_count", dims, wanted));
-        }
+        let dims = dimensions(params, "rope.dimension_count", head_dim)?;
         let base = f64::from(params.or("rope.freq_base", 10_000f32)?);
-        let frequencies = (0..dims / 2).map(|i| base.powf(-2.0 * i as f64 / dims as f64));
+        let frequencies = powers(base, dims);
         // Llama 3.1's smoothing comes as divisors in the file.
         let divisors = weights.opt_vector("rope_freqs.weight", dims / 2)?;
         let divisor = |i: usize| divisors.as_ref().map_or(1.0, |d| f64::from(d[i]));
@@ -39,6 +35,29 @@ impl Rope {
         let frequencies = frequencies.into_iter().map(|f| f as f32).collect();
         Ok(Rope { pairs, frequencies, magnitude })
     }
+
+    /// Those of layers with a window: `rope.freq_base_swa`, or `base`, and nothing stretched.
+    pub fn local(params: &Params, pairs: Pairs, head_dim: usize, base: f32) -> Result<Rope> {
+        let dims = dimensions(params, "rope.dimension_count_swa", head_dim)?;
+        let base = f64::from(params.or("rope.freq_base_swa", base)?);
+        let frequencies = powers(base, dims).map(|f| f as f32).collect();
+        Ok(Rope { pairs, frequencies, magnitude: 1.0 })
+    }
+}
+
+/// `base^(-2i / dims)` for every pair.
+fn powers(base: f64, dims: usize) -> impl Iterator<Item = f64> {
+    (0..dims / 2).map(move |i| base.powf(-2.0 * i as f64 / dims as f64))
+}
+
+/// How many values of a head turn.
+fn dimensions(params: &Params, key: &str, head_dim: usize) -> Result<usize> {
+    let dims = params.size_or(key, head_dim)?;
+    if dims > head_dim || dims % 2 == 1 {
+        let wanted = format!("even and at most the head's {head_dim}");
+        return Err(params.wrong(key, dims, wanted));
+    }
+    Ok(dims)
 }
 
 /// Applies `rope.scaling.*`; returns the factor of the rotated values.
@@ -63,6 +82,10 @@ fn scale(params: &Params, base: f64, dims: usize, frequencies: &mut [f64]) -> Re
             let slow = f64::from(params.or("rope.scaling.yarn_beta_slow", 1f32)?);
             let mix = f64::from(params.or("rope.scaling.yarn_ext_factor", 1f32)?);
             yarn(frequencies, &Yarn { base, dims, factor, context, fast, slow, mix });
+            // Where the file has this, the scores are scaled instead, if anything is.
+            if params.or("rope.scaling.yarn_log_multiplier", 0f32)? != 0.0 {
+                return Ok(magnitude);
+            }
             Ok(magnitude * (1.0 + 0.1 * factor.ln()) as f32)
         }
         _ => Err(params.wrong("rope.scaling.type", ty, "none, linear or yarn")),

@@ -157,11 +157,8 @@ impl<'a> Weights<'a> {
 
     /// A norm of rows of `d`: `<name>.weight`, with `<name>.bias` if there is one.
     pub fn norm(&self, name: &str, d: usize, shape: NormShape) -> Result<Norm> {
-        let weight = if shape.weighted {
-            self.vector(&format!("{name}.weight"), d)?
-        } else {
-            vec![1.0; d]
-        };
+        let weight =
+            if shape.weighted { self.vector(&format!("{name}.weight"), d)? } else { vec![1.0; d] };
         let bias = self.opt_vector(&format!("{name}.bias"), d)?.unwrap_or_default();
         Ok(Norm::new(shape.kind, shape.eps, d, weight, bias))
     }
@@ -186,7 +183,9 @@ impl<'a> Weights<'a> {
             _ if found.first() == Some(&d) => (d, d),
             _ => (heads * d, heads * d),
         };
-        let tensor = |name| if row == d && len != d { self.matrix(name, heads, d) } else { self.vector(name, len) };
+        let tensor = |name| {
+            if row == d && len != d { self.matrix(name, heads, d) } else { self.vector(name, len) }
+        };
         let weight = tensor(&weight)?;
         let bias = if self.has(&bias) { tensor(&bias)? } else { Vec::new() };
         Ok(Some(Norm::new(shape.kind, shape.eps, row, weight, bias)))

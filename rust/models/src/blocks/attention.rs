@@ -120,7 +120,9 @@ impl Attention {
             [(&self.q, &mut *q), (&self.k, &mut *k), (&self.v, &mut *v)];
         linear(team, x, &mut jobs);
         if let Some(limit) = self.shape.clamp {
-            [&mut *q, k, v].map(|x| clamp(team, x, limit));
+            for x in [&mut *q, k, v] {
+                clamp(team, x, limit);
+            }
         }
         for (x, norm) in [(&mut *q, &self.q_norm), (&mut *k, &self.k_norm)] {
             let norm = norm.as_ref().map(|norm| (norm, self.shape.norm_after_rope));

@@ -1,13 +1,14 @@
-//! Qwen 3: Llama with rotary pairs of halves; the norms of each head are found in the file.
+//! Qwen 2, and what else is Llama with rotary pairs of halves; biases and norms of single heads are found in
+//! the file.
 
 use farthing_kernels::rope::Pairs;
 
-use super::llama::describe;
+use super::llama;
 use crate::decoder::Decoder;
 use crate::error::Result;
 use crate::params::Params;
 use crate::weights::Weights;
 
 pub fn build(params: &Params, weights: &Weights) -> Result<Decoder> {
-    Decoder::load(weights, describe(params, weights, Pairs::Halves)?)
+    Decoder::load(weights, llama::describe(params, weights, Pairs::Halves)?)
 }

@@ -1,0 +1,18 @@
+//! Nemotron: norms with mean and variance, squared ReLU without a gate.
+
+use farthing_kernels::activation::Activation;
+use farthing_kernels::rope::Pairs;
+
+use super::llama;
+use crate::decoder::Decoder;
+use crate::description::NormShape;
+use crate::error::Result;
+use crate::params::Params;
+use crate::weights::Weights;
+
+pub fn build(params: &Params, weights: &Weights) -> Result<Decoder> {
+    let mut about = llama::describe(params, weights, Pairs::Halves)?;
+    about.norm = NormShape::layer(params)?;
+    about.dense(|ffn| (ffn.activation, ffn.gated) = (Activation::ReluSquared, false));
+    Decoder::load(weights, about)
+}

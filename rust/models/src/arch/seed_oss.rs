@@ -1,0 +1,17 @@
+//! Seed-OSS: the second block's norm has another name.
+
+use farthing_kernels::rope::Pairs;
+
+use super::llama;
+use crate::decoder::Decoder;
+use crate::error::Result;
+use crate::params::Params;
+use crate::weights::Weights;
+
+pub fn build(params: &Params, weights: &Weights) -> Result<Decoder> {
+    let mut about = llama::describe(params, weights, Pairs::Halves)?;
+    for layer in &mut about.layers {
+        layer.norms.ffn = Some("post_attention_norm");
+    }
+    Decoder::load(weights, about)
+}
