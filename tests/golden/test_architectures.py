@@ -79,7 +79,7 @@ def check(
 ) -> None:
     """Compare all logits, then the same computed otherwise: in pieces, one by one, in company."""
     ids, most = tokens.tolist(), np.abs(expected).max()
-    with Model(path, kv_type="f32") as model:
+    with Model(path, kv_type="f32", n_threads=1) as model:
         logits = model.logits(ids)
         assert np.abs(logits - expected).max() < tolerance * most
         best = np.take_along_axis(expected, logits.argmax(axis=1)[:, None], axis=1)[:, 0]
@@ -89,7 +89,7 @@ def check(
         for prompt, continuation in zip(prompts, alone, strict=True):
             rows = model.logits([*prompt, *continuation])[len(prompt) - 1 : -1]
             assert rows.argmax(axis=1).tolist() == continuation
-    with Model(path, kv_type="f32", n_batch=7) as model:
+    with Model(path, kv_type="f32", n_threads=1, n_batch=7) as model:
         assert np.array_equal(model.logits(ids), logits)
         with ThreadPoolExecutor(2) as pool:
             assert list(pool.map(greedy, [model] * 2, prompts)) == alone
