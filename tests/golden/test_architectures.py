@@ -16,20 +16,20 @@ from float_reference import FloatReference
 from farthing import Model
 
 RANDOM = """
-    command-r falcon gemma gemma2 gemma3 glm4 gpt2 gptneox granite llama-rope3 mixtral olmo2 phi3 qwen2
-    qwen3 stablelm starcoder2
-""".split()
+    command-r falcon gemma gemma2 gemma3 glm4 gpt2 gptneox granite llama-rope3 mixtral olmo2
+    phi3 qwen2 qwen3 stablelm starcoder2
+"""
 """Files in `models/random` that `golden.json` there has numbers for."""
 SMALL = """
-    baichuan bloom chatglm cohere cohere2 ernie4_5 exaone falcon gemma gemma2 gemma3 glm-edge glm4 gpt2
-    gptneox granite internlm2 llama llama-linear llama-tied llama3-rope minicpm mistral mistral3 mixtral
-    mpt nemotron olmo2 olmo3 phi2 phi3 qwen qwen2 qwen3 qwen3-yarn smollm3 stablelm
-    starcoder2
-""".split()
+    baichuan bloom chatglm cohere cohere2 ernie4_5 exaone falcon gemma gemma2 gemma3
+    glm-edge glm4 gpt2 gptneox granite internlm2 llama llama-linear llama-tied llama3-rope
+    minicpm mistral mistral3 mixtral mpt nemotron olmo2 olmo3 phi2 phi3 qwen qwen2 qwen3
+    qwen3-yarn smollm3 stablelm starcoder2
+"""
 """Files in `models/arch-small`, each beside its numbers and their tolerance."""
 
 
-@pytest.fixture(params=RANDOM)
+@pytest.fixture(params=RANDOM.split())
 def name(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -66,7 +66,7 @@ def test_greedy_tokens(model: Model, cases: list[dict[str, Any]]) -> None:
             assert len(completion.tokens) == 12
 
 
-@pytest.mark.parametrize("small", SMALL)
+@pytest.mark.parametrize("small", SMALL.split())
 def test_small_files(data: Path, small: str) -> None:
     folder = data / "models" / "arch-small"
     with np.load(folder / f"{small}.npz") as golden:
