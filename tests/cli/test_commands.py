@@ -67,6 +67,14 @@ def test_show_cpu_at_a_lower_level(environment: dict[str, str]) -> None:
     assert facts["level"] == "portable"
     assert facts["n_threads"] == 7
     assert "FARTHING_THREADS" in facts["n_threads_reason"]
+    refused = subprocess.run(
+        [sys.executable, "-m", "farthing", "show", "--cpu"],
+        capture_output=True,
+        text=True,
+        env=environment | {"FARTHING_THREADS": "many"},
+    )
+    assert refused.returncode == 1
+    assert 'FARTHING_THREADS is "many"' in refused.stderr
     refused = show("abacus")
     assert refused.returncode == 1
     assert "FARTHING_ISA=abacus" in refused.stderr
@@ -131,6 +139,23 @@ def test_bench_table(farthing: Farthing, story: Path) -> None:
         "pp8 @ d16",
         "tg4 @ d16",
     ]
+
+
+def test_bench_by_part(farthing: Farthing, story: Path) -> None:
+    words = ["-p", "32", "-n", "8", "-t", "2", "-r", "1", "--profile"]
+    rows = json.loads(farthing("bench", story, *words, "-o", "json").stdout)
+    prompt, generated = (row["profile"] for row in rows)
+    assert (prompt["passes"], prompt["tokens"]) == (1, 32)
+    assert (generated["passes"], generated["tokens"]) == (9, 9)
+    for profile in (prompt, generated):
+        parts = {part["name"]: part for part in profile["parts"]}
+        assert {"embedding", "norms", "rope", "attention", "ffn products", "sampling"} <= set(parts)
+        assert all(0 <= part["alone_ms"] <= part["ms"] for part in parts.values())
+        assert all(0 <= part["waiting_ms"] <= part["ms"] for part in parts.values())
+    assert "sampling" in farthing("bench", story, *words).stdout
+    assert (
+        "profile" not in json.loads(farthing("bench", story, *words[:-1], "-o", "json").stdout)[0]
+    )
 
 
 def test_bench_of_nothing(farthing: Farthing, story: Path) -> None:

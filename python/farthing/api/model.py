@@ -78,7 +78,9 @@ class Model:
         )
         self._dispatcher = Dispatcher(self._engine)
         _open_models.add(self)
-        logger.info("loaded %s: %s", self.path, self.info)
+        info = self.info
+        logger.info("loaded %s: %s", self.path, info)
+        logger.info("%d threads: %s", info["n_threads"], info["n_threads_reason"])
 
     @property
     def info(self) -> dict[str, Any]:

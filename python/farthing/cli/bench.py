@@ -37,12 +37,17 @@ def command(
     ] = None,
     repetitions: Annotated[int, typer.Option("-r", "--repetitions", min=1)] = 5,
     kv_type: flags.KvType = "f16",
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Also show where the time goes, by part.")
+    ] = False,
     output: Annotated[Format, typer.Option("-o", "--output")] = Format.md,
 ) -> None:
     """Measure tokens a second; lists with commas give a row for each combination.
 
     Prompts and generation are measured apart, as by llama-bench: random tokens, so that nothing
     comes from the cache but the context before; a parallel row counts all its sequences together.
+    With --profile one more repetition of each is measured by part: the shares of a token's time
+    that the part took, took on one thread, and lost to threads that waited for others.
     """
     from farthing.api.locate import locate
     from farthing.cli.measure import Bench, Case
@@ -61,12 +66,15 @@ def command(
     rows: list[dict[str, Any]] = []
     for n_threads in [None] if threads is None else flags.numbers(threads):
         bench = Bench(path, cases, n_threads, kv_type)
-        rows += bench.rows(cases, repetitions)
+        rows += bench.rows(cases, repetitions, profile=profile)
         bench.close()
     if output is Format.json:
         print(json.dumps(rows, indent=2))
     else:
         _print_table(rows)
+        for row in rows:
+            if "profile" in row:
+                _print_profile(row)
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
@@ -87,6 +95,21 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     for line in (titles, tuple("-" * width for width in widths), *cells):
         padded = (cell.rjust(width) for cell, width in zip(line, widths, strict=True))
         print(f"| {' | '.join(padded)} |")
+
+
+def _print_profile(row: dict[str, Any]) -> None:
+    """Milliseconds for each token, and the share of its time; for one thread and waiting too."""
+    profile = row["profile"]
+    total = sum(part["ms"] for part in profile["parts"])
+    print(f"\n{_test(row)}: {profile['passes']} passes, {profile['tokens']} tokens")
+    print(f"| {'part':24} | ms/token |  share | one thread | waiting |")
+    print(f"| {'-' * 24} | -------: | -----: | ---------: | ------: |")
+    for part in profile["parts"]:
+        shares = [part[key] / total for key in ("ms", "alone_ms", "waiting_ms")]
+        print(
+            f"| {part['name']:24} | {part['ms'] / profile['tokens']:8.4f} | {shares[0]:6.1%} |"
+            f" {shares[1]:10.1%} | {shares[2]:7.1%} |"
+        )
 
 
 def _test(row: dict[str, Any]) -> str:

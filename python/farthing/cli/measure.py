@@ -56,27 +56,43 @@ class Bench:
         """Free the model."""
         self._engine.close()
 
-    def rows(self, cases: Sequence[Case], repetitions: int) -> Iterator[dict[str, Any]]:
-        """The rows, as they are measured."""
+    def rows(
+        self, cases: Sequence[Case], repetitions: int, *, profile: bool = False
+    ) -> Iterator[dict[str, Any]]:
+        """The rows, as they are measured; `profile` adds where the time of one repetition went."""
         about = self._about()
         for case in cases:
             started = datetime.now(timezone.utc)
             contexts = [self._tokens(case.n_depth) for _ in range(case.n_parallel)]
             self._seconds(case, contexts)
             samples = [self._seconds(case, contexts) for _ in range(repetitions)]
-            yield about | _row(case, started, samples)
+            row = about | _row(case, started, samples)
+            if profile:
+                row["profile"] = self._profile(case, contexts)
+            yield row
 
     def _seconds(self, case: Case, contexts: Sequence[list[int]]) -> float:
         """One repetition: the time from which its tokens a second follow."""
-        prompts = [context + self._tokens(max(case.n_prompt, 1)) for context in contexts]
-        if case.n_depth:
-            self._run(contexts, max_tokens=0)
-        ends = self._run(prompts, max_tokens=case.n_gen + 1)
+        ends = self._run(self._prompts(case, contexts), max_tokens=case.n_gen + 1)
         if case.n_gen:
             return max(end.predicted_ms for end in ends) / 1e3
         computed = sum(end.prompt_n for end in ends)
         seconds = max(end.queue_ms + end.prompt_ms for end in ends) / 1e3
         return seconds * case.n_tokens / computed
+
+    def _profile(self, case: Case, contexts: Sequence[list[int]]) -> dict[str, Any]:
+        """One repetition by parts; a token generated is one more than a repetition counts."""
+        prompts = self._prompts(case, contexts)
+        self._engine.start_profile()
+        self._run(prompts, max_tokens=case.n_gen + 1)
+        return self._engine.stop_profile()
+
+    def _prompts(self, case: Case, contexts: Sequence[list[int]]) -> list[list[int]]:
+        """New prompts after the contexts, which are computed already."""
+        prompts = [context + self._tokens(max(case.n_prompt, 1)) for context in contexts]
+        if case.n_depth:
+            self._run(contexts, max_tokens=0)
+        return prompts
 
     def _run(self, prompts: Sequence[list[int]], *, max_tokens: int) -> list[_native.Finished]:
         params = {"max_tokens": max_tokens, "temperature": 0.0, "ignore_eos": True}

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use farthing_models::Profile;
+
 use crate::error::{Error, Result};
 use crate::evaluation::{Evaluation, evaluation};
 use crate::forward::Forward;
@@ -67,6 +69,7 @@ pub(crate) struct Shared {
     pub gate: Arc<Gate>,
     pub ready: Ready,
     pub status: Mutex<Status>,
+    pub profile: Arc<Profile>,
 }
 
 impl Engine {
@@ -92,6 +95,7 @@ impl Engine {
             gate: Arc::new(Gate::new(model.interrupt())),
             ready: Ready::default(),
             status: Mutex::default(),
+            profile: model.profile(),
         });
         let (commands, received) = mpsc::channel();
         let worker = Worker::new(model, config, received, shared.clone());
@@ -151,6 +155,11 @@ impl Engine {
     /// What the engine was doing after its last step.
     pub fn status(&self) -> Status {
         *lock(&self.shared.status)
+    }
+
+    /// Where the time goes, the model's and the engine's.
+    pub fn profile(&self) -> &Profile {
+        &self.shared.profile
     }
 
     /// Whether the engine has ended: it was closed, or its thread failed.

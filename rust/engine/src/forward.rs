@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use farthing_models::Run;
+use farthing_models::{Profile, Run};
 
 /// Why a forward pass gave no logits.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +34,11 @@ pub trait Forward: Send {
     /// The cache then holds the runs' positions; after an error their content is undefined, all
     /// earlier positions being untouched.
     fn forward(&mut self, runs: &[Run], logits: &mut Vec<f32>) -> Result<(), ForwardError>;
+
+    /// Where the time of passes goes; the engine adds its own parts.
+    fn profile(&self) -> Arc<Profile> {
+        Arc::new(Profile::new(1))
+    }
 
     /// Keeps the worker threads spinning between passes while true, for decoding; lets them sleep
     /// when false.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use farthing_models::{Error, Model, Run};
+use farthing_models::{Error, Model, Profile, Run};
 
 use crate::forward::{Forward, ForwardError};
 
@@ -29,6 +29,10 @@ impl Forward for Model {
             Error::Interrupted => ForwardError::Interrupted,
             other => ForwardError::Failed(other.to_string()),
         })
+    }
+
+    fn profile(&self) -> Arc<Profile> {
+        Model::profile(self)
     }
 
     fn awake(&mut self, awake: bool) {

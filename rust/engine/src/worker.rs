@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Instant;
 
-use farthing_models::Wants;
+use farthing_models::{Part, Wants};
 
 use crate::catch::catch;
 use crate::engine::{Config, Shared, Status, lock};
@@ -102,7 +102,9 @@ impl Worker {
         // Declared first, so dropped after the worker's requests, which end then.
         let _close = CloseReady(self.shared.clone());
         let mut worker = self;
+        let profile = worker.shared.profile.clone();
         while worker.receive() {
+            let _part = profile.enter(Part::Engine);
             worker.sweep();
             if !worker.jobs.is_empty() {
                 worker.set_awake(true);
@@ -231,7 +233,9 @@ impl Worker {
                 outcomes.push(Outcome::Failed);
                 continue;
             };
+            let part = self.shared.profile.enter(Part::Sampling);
             let outcome = job.absorb(sequence, run, rows, &mut self.scratch);
+            drop(part);
             let gave_output = outcome != Outcome::Continue;
             self.ready.extend((gave_output && job.notify()).then_some(*id));
             if matches!(outcome, Outcome::Done | Outcome::Failed) {

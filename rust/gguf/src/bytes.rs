@@ -60,6 +60,27 @@ impl Bytes {
         Some(Bytes { owner: Arc::clone(&self.owner), range })
     }
 
+    /// Tells the system that these bytes of a mapped file are needed soon.
+    pub(crate) fn will_need(&self) {
+        #[cfg(unix)]
+        self.advise(memmap2::Advice::WillNeed);
+    }
+
+    /// Reads these bytes of a mapped file and enters their pages into the process's tables, where the
+    /// system can (Linux 5.14).
+    pub(crate) fn populate(&self) {
+        #[cfg(target_os = "linux")]
+        self.advise(memmap2::Advice::PopulateRead);
+    }
+
+    #[cfg(unix)]
+    fn advise(&self, advice: memmap2::Advice) {
+        if let Owner::Map(map) = &*self.owner {
+            // Advice that is not taken changes nothing but the time that the first access takes.
+            let _ = map.advise_range(advice, self.range.start, self.range.len());
+        }
+    }
+
     /// Where these bytes begin in the file or buffer that they lie in.
     pub fn offset(&self) -> usize {
         self.range.start

@@ -5,6 +5,7 @@ use std::simd::prelude::*;
 
 use crate::isa::{F, Isa};
 use crate::math::{exp, silu};
+use crate::profile::Part;
 use crate::team::Team;
 use crate::vector::{Function, Op, map, zip};
 
@@ -52,6 +53,7 @@ pub fn activate_gate(team: &Team, f: Activation, gate: &mut [f32], up: &[f32]) {
 }
 
 fn by_kind(team: &Team, f: Activation, x: &mut [f32], up: Option<&[f32]>) {
+    let _part = team.part(Part::Activation);
     match f {
         Activation::Silu => run(team, x, up, Silu),
         Activation::Gelu => run(team, x, up, Gelu),

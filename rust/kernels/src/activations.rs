@@ -4,6 +4,7 @@ use std::simd::Select;
 use std::simd::prelude::*;
 
 use crate::isa::{F, Isa, Kernel, dispatch};
+use crate::profile::Part;
 use crate::raw::RawMut;
 use crate::team::Team;
 
@@ -88,6 +89,7 @@ impl Activations {
             return;
         }
         assert!(self.k.is_multiple_of(GROUP), "columns of {} do not make groups of 32", self.k);
+        let _part = team.part(Part::Quantize);
         let (n, k) = (self.n, self.k);
         let groups = RawMut::new(self.room(n, k));
         let floats = &self.floats[..n * k];

@@ -18,6 +18,7 @@ use std::cell::RefCell;
 
 use crate::isa::{Isa, Kernel, LANES, Level, dispatch_at, level};
 use crate::kv::{Element, KvLayer, KvShape, PAGE, Span, Store};
+use crate::profile::Part;
 use crate::raw::RawMut;
 use crate::team::Team;
 
@@ -82,6 +83,7 @@ pub fn attention(
     q: &[f32],
     out: &mut [f32],
 ) {
+    let _part = team.part(Part::Attention);
     attention_at(level(), team, layer, what, spans, q, out);
 }
 

@@ -11,9 +11,12 @@ use std::sync::LazyLock;
 
 #[cfg(target_arch = "aarch64")]
 mod arm;
+mod denormals;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
+
+pub use denormals::FlushDenormals;
 
 /// Lanes of the logical vector, whatever the hardware's: LLVM splits it where registers are shorter.
 pub const LANES: usize = 16;

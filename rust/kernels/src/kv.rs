@@ -6,6 +6,7 @@
 use std::simd::prelude::*;
 
 use crate::isa::{F, Isa, Kernel, LANES, dispatch};
+use crate::profile::Part;
 use crate::raw::RawMut;
 use crate::team::Team;
 
@@ -110,6 +111,7 @@ impl KvLayer {
     /// # Panics
     /// A span leaves the batch, or a page the memory.
     pub fn write(&mut self, team: &Team, spans: &[Span], k: &[f32], v: &[f32]) {
+        let _part = team.part(Part::KvWrite);
         let shape = self.shape;
         match &mut self.store {
             Store::F16(data) => write(team, shape, data, spans, k, v),

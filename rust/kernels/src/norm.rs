@@ -2,6 +2,7 @@
 
 use crate::float::add_lanes;
 use crate::isa::{F, Isa, Kernel, LANES, dispatch};
+use crate::profile::Part;
 use crate::raw::RawMut;
 use crate::team::Team;
 
@@ -56,6 +57,7 @@ impl Norm {
     }
 
     fn run(&self, team: &Team, x: Option<&[f32]>, out: &mut [f32]) {
+        let _part = team.part(Part::Norm);
         let d = self.d;
         assert!(out.len().is_multiple_of(d), "rows of {d} in {}", out.len());
         let n = out.len() / d;

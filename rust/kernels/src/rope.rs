@@ -2,6 +2,7 @@
 //! an angle that grows with the position.
 
 use crate::isa::{F, Isa, Kernel, LANES, dispatch};
+use crate::profile::Part;
 use crate::raw::RawMut;
 use crate::team::Team;
 
@@ -44,6 +45,7 @@ impl Rotations {
     /// # Panics
     /// `x` has another number of rows than there are positions, or a head is shorter than the pairs.
     pub fn apply(&self, team: &Team, head_dim: usize, x: &mut [f32]) {
+        let _part = team.part(Part::Rope);
         if self.pairs == 0 {
             return;
         }

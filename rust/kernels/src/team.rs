@@ -3,23 +3,31 @@
 //! A token is some hundred regions of a few microseconds to some milliseconds each. Waking a thread
 //! for each costs 10 µs and more, so the workers are called once for a forward pass, or for as long
 //! as anything decodes ([`Team::awake`]), and meanwhile watch a counter: a region then costs about
-//! half a microsecond. The threads belong to one rayon pool and return to it in between. Spinning is
-//! bounded, then they yield, then they park, so that a machine with fewer cores than threads, or a
-//! container with a quota, goes on.
+//! half a microsecond. The threads belong to one rayon pool and return to it in between.
+//!
+//! Threads are not always given a core: others use the machine, a container has a quota. So nobody
+//! spins for long: then they yield, then they sleep. And nobody waits for a worker that has not
+//! begun: who has ended its own share takes from the others', and the leader closes a region to the
+//! workers that have not entered it when no work is left.
 
 use std::any::Any;
 use std::cell::{Cell, UnsafeCell};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
+use crate::isa::FlushDenormals;
+use crate::profile::{Entered, Part, Profile};
 use crate::raw::RawMut;
 
 /// Spins before yielding: about 50 µs.
 const SPINS: u32 = 2_000;
-/// Yields before parking: some hundred microseconds on an idle machine.
+/// Yields before sleeping: some hundred microseconds on an idle machine.
 const YIELDS: u32 = 200;
+/// How long the leader sleeps at a time when a worker that has begun is not running.
+const NAP: Duration = Duration::from_micros(50);
 
 /// A region's work, called with the number of the thread: the leader is 0.
 type Job = *const (dyn Fn(usize) + Sync);
@@ -27,23 +35,32 @@ type Job = *const (dyn Fn(usize) + Sync);
 #[repr(align(64))]
 struct Line<T>(T);
 
+/// A worker's own memory.
+struct Slot {
+    /// `2 * e` when epoch `e` is over for the worker, `2 * e + 1` while it is in it. The worker
+    /// enters the epoch, the leader closes it; whoever comes first changes the number.
+    state: Line<AtomicU64>,
+}
+
 struct Shared {
     /// Counts the jobs; a change is the call to run `job`.
-    epoch: Line<AtomicU32>,
-    /// The job of the epoch; none sends the workers home. Written only while all workers wait.
+    epoch: Line<AtomicU64>,
+    /// The job of the epoch; none sends the workers home. Written only while no worker is in it.
     job: UnsafeCell<Option<Job>>,
-    /// For each worker the last epoch that it finished.
-    done: Vec<Line<AtomicU32>>,
+    slots: Vec<Slot>,
+    /// For each thread, the leader included, how much of its share is taken.
+    taken: Vec<Line<AtomicUsize>>,
     parked: AtomicUsize,
     lock: Mutex<()>,
     bell: Condvar,
     panic: Mutex<Option<Box<dyn Any + Send>>>,
     interrupt: Arc<AtomicBool>,
+    profile: Arc<Profile>,
 }
 
 // SAFETY: `job` is the only field that is not Sync. The leader writes it before the Release store to
-// `epoch` and only after every worker has stored that epoch's predecessor to `done`; workers read it
-// after an Acquire load of the new epoch.
+// `epoch`, when all workers' states say that the last epoch is over for them; a worker reads it after
+// it has entered the epoch, which keeps the leader from closing it.
 unsafe impl Sync for Shared {}
 // SAFETY: the pointer in `job` refers to a closure that is Sync.
 unsafe impl Send for Shared {}
@@ -74,14 +91,16 @@ impl Team {
             .map_err(|e| format!("cannot start {n_workers} threads: {e}"))?;
         Ok(Team {
             shared: Arc::new(Shared {
-                epoch: Line(AtomicU32::new(0)),
+                epoch: Line(AtomicU64::new(0)),
                 job: UnsafeCell::new(None),
-                done: (0..n_workers).map(|_| Line(AtomicU32::new(0))).collect(),
+                slots: (0..n_workers).map(|_| Slot { state: Line(AtomicU64::new(0)) }).collect(),
+                taken: (0..=n_workers).map(|_| Line(AtomicUsize::new(0))).collect(),
                 parked: AtomicUsize::new(0),
                 lock: Mutex::new(()),
                 bell: Condvar::new(),
                 panic: Mutex::new(None),
                 interrupt: Arc::new(AtomicBool::new(false)),
+                profile: Arc::new(Profile::new(n_workers + 1)),
             }),
             pool,
             mustered: Cell::new(false),
@@ -91,7 +110,7 @@ impl Team {
 
     /// Threads, the leader included.
     pub fn n_threads(&self) -> usize {
-        self.shared.done.len() + 1
+        self.shared.taken.len()
     }
 
     /// While this is set, [`Team::for_each`] leaves out what it has not begun.
@@ -104,6 +123,16 @@ impl Team {
         self.shared.interrupt.load(Ordering::Relaxed)
     }
 
+    /// Where the team's time goes.
+    pub fn profile(&self) -> &Arc<Profile> {
+        &self.shared.profile
+    }
+
+    /// What follows belongs to this part of the profile, until the guard is dropped.
+    pub fn part(&self, part: Part) -> Entered<'_> {
+        self.shared.profile.enter(part)
+    }
+
     /// Keeps the workers at hand after [`Team::muster`]'s guard is gone, or lets them go.
     pub fn awake(&self, awake: bool) {
         self.awake.set(awake);
@@ -112,7 +141,8 @@ impl Team {
         }
     }
 
-    /// Calls the workers; they stay until the guard is dropped, or longer if the team is awake.
+    /// Calls the workers; they stay until the guard is dropped, or longer if the team is awake. Until
+    /// then denormal results are zeros, on all threads: they can make a kernel several times slower.
     pub fn muster(&self) -> Muster<'_> {
         if let Some(pool) = &self.pool
             && !self.mustered.replace(true)
@@ -121,55 +151,53 @@ impl Team {
             let shared = Arc::clone(&self.shared);
             pool.spawn_broadcast(move |context| work(&shared, context.index(), first));
         }
-        Muster(self)
+        Muster { team: self, _denormals: FlushDenormals::begin() }
     }
 
     fn dismiss(&self) {
         if self.mustered.replace(false) {
             self.publish(None);
-            self.join();
-        }
-    }
-
-    /// Runs `f(thread)` once on every thread and returns when all have ended. Without a muster the
-    /// leader does it alone, in turn. A panic in any of them goes on here after all have ended.
-    pub fn run(&self, f: &(dyn Fn(usize) + Sync)) {
-        if !self.mustered.get() {
-            (0..self.n_threads()).for_each(f);
-            return;
-        }
-        // SAFETY: only the lifetime changes, and `join` below returns when no worker has the job.
-        let job = unsafe { std::mem::transmute::<*const (dyn Fn(usize) + Sync + '_), Job>(f) };
-        self.publish(Some(job));
-        let mine = catch_unwind(AssertUnwindSafe(|| f(0)));
-        self.join();
-        let theirs = self.shared.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(panic) = mine.err().or(theirs) {
-            resume_unwind(panic);
+            for slot in &self.shared.slots {
+                self.shared.wait(slot);
+            }
         }
     }
 
     /// Covers `0..n` by calls of `f` with ranges of at most `grain`, each index once. Every thread
-    /// has a contiguous share of its own, for the memory's sake; the last eighth goes to whoever is
-    /// free, for cores differ in speed.
+    /// begins with a contiguous share of its own, for the memory's sake, and goes on with what is
+    /// left of the others'. Without a muster the leader does it alone. A panic in any of them goes on
+    /// here after all have ended.
     pub fn for_each(&self, n: usize, grain: usize, f: &(dyn Fn(Range<usize>) + Sync)) {
         let grain = grain.max(1);
-        let threads = self.n_threads();
-        if n <= grain || threads == 1 || !self.mustered.get() {
-            cover(&self.shared.interrupt, 0..n, grain, f);
+        let interrupt = &*self.shared.interrupt;
+        if n <= grain || self.n_threads() == 1 || !self.mustered.get() {
+            for start in (0..n).step_by(grain) {
+                if interrupt.load(Ordering::Relaxed) {
+                    break;
+                }
+                f(start..n.min(start + grain));
+            }
             return;
         }
-        self.share(n, grain, n / threads * 7 / 8 / grain * grain, f);
-    }
-
-    /// The same for parts that take different times: each goes to whoever is free.
-    pub fn for_each_in_turn(&self, n: usize, grain: usize, f: &(dyn Fn(Range<usize>) + Sync)) {
-        let grain = grain.max(1);
-        if n <= grain || self.n_threads() == 1 || !self.mustered.get() {
-            cover(&self.shared.interrupt, 0..n, grain, f);
-        } else {
-            self.share(n, grain, 0, f);
+        let threads = self.n_threads();
+        let grains = n.div_ceil(grain);
+        let bound = |thread: usize| (grains * thread / threads * grain).min(n);
+        for (thread, taken) in self.shared.taken.iter().enumerate() {
+            taken.0.store(bound(thread), Ordering::Relaxed);
         }
+        let taken = &self.shared.taken;
+        self.run(&|thread| {
+            for share in (thread..threads).chain(0..thread) {
+                let end = bound(share + 1);
+                while !interrupt.load(Ordering::Relaxed) {
+                    let start = taken[share].0.fetch_add(grain, Ordering::Relaxed);
+                    if start >= end {
+                        break;
+                    }
+                    f(start..end.min(start + grain));
+                }
+            }
+        });
     }
 
     /// Changes rows of `data`, each `len` long: `f` gets the number of the first of at most `grain`
@@ -193,25 +221,27 @@ impl Team {
         });
     }
 
-    /// Every thread takes `own` of `n` and then what is left, by `grain`.
-    fn share(&self, n: usize, grain: usize, own: usize, f: &(dyn Fn(Range<usize>) + Sync)) {
-        let threads = self.n_threads();
-        let next = AtomicUsize::new(own * threads);
-        let interrupt = &*self.shared.interrupt;
-        self.run(&|thread| {
-            cover(interrupt, own * thread..own * (thread + 1), grain, f);
-            loop {
-                let start = next.fetch_add(grain, Ordering::Relaxed);
-                if start >= n || interrupt.load(Ordering::Relaxed) {
-                    break;
-                }
-                f(start..n.min(start + grain));
-            }
-        });
+    /// Runs `f(thread)` here and on the workers that come before `f` has ended here: `f` must do what
+    /// no other thread does.
+    fn run(&self, f: &(dyn Fn(usize) + Sync)) {
+        let profile = &*self.shared.profile;
+        let start = profile.clock();
+        // SAFETY: only the lifetime changes, and when `close` returns no worker is in the job nor
+        // can enter it.
+        let job = unsafe { std::mem::transmute::<*const (dyn Fn(usize) + Sync + '_), Job>(f) };
+        self.publish(Some(job));
+        let mine = catch_unwind(AssertUnwindSafe(|| f(0)));
+        profile.worked(start);
+        self.close();
+        profile.region(start);
+        let theirs = self.shared.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(panic) = mine.err().or(theirs) {
+            resume_unwind(panic);
+        }
     }
 
     fn publish(&self, job: Option<Job>) {
-        // SAFETY: every worker has finished the last epoch (`join`), so none reads the job now.
+        // SAFETY: the last epoch is over for every worker, so none reads the job now.
         unsafe { *self.shared.job.get() = job };
         self.shared.epoch.0.fetch_add(1, Ordering::SeqCst);
         if self.shared.parked.load(Ordering::SeqCst) > 0 {
@@ -220,18 +250,18 @@ impl Team {
         }
     }
 
-    /// Waits for every worker to finish the epoch.
-    fn join(&self) {
+    /// Ends the epoch for the workers that have not entered it, and waits for the others.
+    fn close(&self) {
         let epoch = self.shared.epoch.0.load(Ordering::Relaxed);
-        for done in &self.shared.done {
-            let mut spins = 0;
-            while done.0.load(Ordering::Acquire) != epoch {
-                spins += 1;
-                if spins < SPINS {
-                    std::hint::spin_loop();
-                } else {
-                    std::thread::yield_now();
-                }
+        for slot in &self.shared.slots {
+            let (before, over) = (2 * (epoch - 1), 2 * epoch);
+            let state = &slot.state.0;
+            if state.load(Ordering::Acquire) != over
+                && state
+                    .compare_exchange(before, over, Ordering::Acquire, Ordering::Acquire)
+                    .is_err()
+            {
+                self.shared.wait(slot);
             }
         }
     }
@@ -244,40 +274,42 @@ impl Drop for Team {
 }
 
 /// Keeps the workers at hand.
-pub struct Muster<'a>(&'a Team);
+pub struct Muster<'a> {
+    team: &'a Team,
+    _denormals: FlushDenormals,
+}
 
 impl Drop for Muster<'_> {
     fn drop(&mut self) {
-        if !self.0.awake.get() {
-            self.0.dismiss();
+        if !self.team.awake.get() {
+            self.team.dismiss();
         }
     }
 }
 
-fn cover(interrupt: &AtomicBool, range: Range<usize>, grain: usize, f: &dyn Fn(Range<usize>)) {
-    let mut start = range.start;
-    while start < range.end && !interrupt.load(Ordering::Relaxed) {
-        let end = range.end.min(start + grain);
-        f(start..end);
-        start = end;
-    }
-}
-
-/// A worker's life between muster and dismissal.
-fn work(shared: &Shared, index: usize, mut epoch: u32) {
+/// A worker's life between muster and dismissal; `epoch` is the last one before the muster.
+fn work(shared: &Shared, index: usize, mut epoch: u64) {
+    let _denormals = FlushDenormals::begin();
+    let state = &shared.slots[index].state.0;
     loop {
         epoch = shared.next(epoch);
-        // SAFETY: the epoch was loaded with Acquire after the leader wrote the job, and the leader
-        // does not write again before `done` below.
+        let (before, inside) = (2 * (epoch - 1), 2 * epoch + 1);
+        if state.compare_exchange(before, inside, Ordering::Acquire, Ordering::Relaxed).is_err() {
+            // The epoch was closed before.
+            continue;
+        }
+        // SAFETY: this worker is in the epoch, so the leader does not write the job.
         let job = unsafe { *shared.job.get() };
         if let Some(job) = job {
-            // SAFETY: the closure outlives the epoch: the leader waits for `done` below.
+            let start = shared.profile.clock();
+            // SAFETY: the closure lives while a worker is in the epoch: the leader waits for that.
             let job = unsafe { &*job };
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| job(index + 1))) {
                 shared.panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(panic);
             }
+            shared.profile.worked(start);
         }
-        shared.done[index].0.store(epoch, Ordering::Release);
+        state.store(2 * epoch, Ordering::Release);
         if job.is_none() {
             return;
         }
@@ -285,8 +317,8 @@ fn work(shared: &Shared, index: usize, mut epoch: u32) {
 }
 
 impl Shared {
-    /// Waits for the epoch after `last`.
-    fn next(&self, last: u32) -> u32 {
+    /// Waits for an epoch after `last`.
+    fn next(&self, last: u64) -> u64 {
         for i in 0..SPINS + YIELDS {
             let epoch = self.epoch.0.load(Ordering::Acquire);
             if epoch != last {
@@ -306,79 +338,23 @@ impl Shared {
         self.parked.fetch_sub(1, Ordering::SeqCst);
         self.epoch.0.load(Ordering::Acquire)
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn covers_every_index_once() {
-        let team = Team::new(3).unwrap();
-        for mustered in [false, true] {
-            let _guard = mustered.then(|| team.muster());
-            for n in [0, 1, 7, 64, 1000] {
-                for grain in [1, 3, 64] {
-                    let seen: Vec<_> = (0..n).map(|_| AtomicU32::new(0)).collect();
-                    let see = |range: Range<usize>| {
-                        assert!(range.len() <= grain);
-                        for i in range {
-                            seen[i].fetch_add(1, Ordering::Relaxed);
-                        }
-                    };
-                    team.for_each(n, grain, &see);
-                    team.for_each_in_turn(n, grain, &see);
-                    assert!(seen.iter().all(|s| s.load(Ordering::Relaxed) == 2), "{n} {grain}");
-                    let mut rows = vec![0; 3 * n];
-                    team.for_rows(&mut rows, 3, grain, &|first, rows| {
-                        rows.iter_mut().enumerate().for_each(|(i, x)| *x += 3 * first + i);
-                    });
-                    assert!(rows.iter().copied().eq(0..3 * n));
-                }
+    /// Waits until the epoch is over for a worker.
+    fn wait(&self, slot: &Slot) {
+        let over = 2 * self.epoch.0.load(Ordering::Relaxed);
+        let mut waits = 0;
+        while slot.state.0.load(Ordering::Acquire) != over {
+            waits += 1;
+            if waits < SPINS {
+                std::hint::spin_loop();
+            } else if waits < SPINS + YIELDS {
+                std::thread::yield_now();
+            } else {
+                std::thread::sleep(NAP);
             }
         }
     }
-
-    #[test]
-    fn a_panic_reaches_the_leader_and_the_team_goes_on() {
-        let team = Team::new(3).unwrap();
-        let _guard = team.muster();
-        for thread in 0..3 {
-            let result = catch_unwind(AssertUnwindSafe(|| team.run(&|t| assert_ne!(t, thread))));
-            assert!(result.is_err());
-        }
-        let count = AtomicUsize::new(0);
-        team.run(&|_| _ = count.fetch_add(1, Ordering::Relaxed));
-        assert_eq!(count.into_inner(), 3);
-    }
-
-    #[test]
-    fn parked_workers_wake() {
-        let team = Team::new(2).unwrap();
-        team.awake(true);
-        let count = AtomicUsize::new(0);
-        for _ in 0..3 {
-            let _guard = team.muster();
-            std::thread::sleep(std::time::Duration::from_millis(20));
-            team.run(&|_| _ = count.fetch_add(1, Ordering::Relaxed));
-        }
-        team.awake(false);
-        assert_eq!(count.into_inner(), 6);
-    }
-
-    #[test]
-    fn an_interrupt_leaves_the_rest_out() {
-        let team = Team::new(2).unwrap();
-        let _guard = team.muster();
-        let count = AtomicUsize::new(0);
-        team.for_each(1000, 1, &|_| {
-            count.fetch_add(1, Ordering::Relaxed);
-            team_interrupt(&team.shared);
-        });
-        assert!(count.into_inner() <= 4);
-    }
-
-    fn team_interrupt(shared: &Shared) {
-        shared.interrupt.store(true, Ordering::Relaxed);
-    }
 }
+
+#[cfg(test)]
+mod tests;

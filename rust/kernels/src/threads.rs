@@ -1,69 +1,110 @@
 //! How many threads to use.
+//!
+//! More threads than cores make everything slower, and so do more than a container's quota lets run:
+//! the system then stops all of them for the rest of each period.
 
-use std::collections::BTreeSet;
-use std::fs;
+use std::path::Path;
+
+mod cgroup;
+mod topology;
 
 /// A number of threads and why it is that one.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Threads {
-    /// Threads.
+    /// Threads, at least 1.
     pub n: usize,
     /// In words.
     pub reason: String,
 }
 
-/// The default: `FARTHING_THREADS`, or one for each physical core that this process may use, but no
-/// more than the CPU affinity and the control group's quota allow (rounded down, at least 1).
-pub fn default_threads() -> Threads {
-    if let Some(n) = std::env::var("FARTHING_THREADS").ok().and_then(|v| v.trim().parse().ok())
-        && n > 0
-    {
-        return Threads { n, reason: "FARTHING_THREADS".into() };
+/// The default: `FARTHING_THREADS`, or else the least of the CPUs that this process may run on
+/// (affinity), the control groups' quota (rounded down) and the physical cores among those CPUs, but
+/// at least 1.
+///
+/// # Errors
+/// `FARTHING_THREADS` is no number of 1 or more; in words.
+pub fn default_threads() -> Result<Threads, String> {
+    match std::env::var_os("FARTHING_THREADS") {
+        Some(value) => from_variable(&value.to_string_lossy()),
+        None => Ok(from_system(Path::new("/"))),
     }
-    // Affinity and quota, both versions of control groups.
-    let allowed = std::thread::available_parallelism().map_or(1, usize::from);
-    let cores = physical_cores().unwrap_or(allowed);
-    let reason = format!("{cores} physical cores, {allowed} CPUs allowed by affinity and quota");
-    Threads { n: cores.min(allowed).max(1), reason }
 }
 
-/// Cores among the CPUs that the process may run on: hardware threads of one core count once.
-fn physical_cores() -> Option<usize> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let list = status.lines().find_map(|l| l.strip_prefix("Cpus_allowed_list:"))?;
-    let cores: BTreeSet<String> = cpu_list(list.trim())?
-        .into_iter()
-        .map(|cpu| {
-            let path = format!("/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list");
-            fs::read_to_string(path).unwrap_or_else(|_| cpu.to_string())
-        })
-        .collect();
-    (!cores.is_empty()).then_some(cores.len())
+fn from_variable(value: &str) -> Result<Threads, String> {
+    match value.trim().parse() {
+        Ok(n) if n > 0 => Ok(Threads { n, reason: "FARTHING_THREADS".into() }),
+        _ => Err(format!("FARTHING_THREADS is {value:?}, but must be an integer of 1 or more")),
+    }
 }
 
-/// The numbers of a list such as `0-3,8`.
-fn cpu_list(list: &str) -> Option<Vec<usize>> {
-    let mut cpus = Vec::new();
-    for part in list.split(',').filter(|p| !p.is_empty()) {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        cpus.extend(first.parse::<usize>().ok()?..=last.parse::<usize>().ok()?);
+/// What the files under `root` say, which is `/` but in tests.
+fn from_system(root: &Path) -> Threads {
+    let online = || std::thread::available_parallelism().map_or(1, usize::from);
+    let cpus = topology::allowed_cpus(root);
+    let n_cpus = cpus.as_ref().map_or_else(online, Vec::len).max(1);
+    let n_cores = cpus.map_or(n_cpus, |cpus| topology::physical_cores(root, &cpus)).max(1);
+    let quota = cgroup::cpu_quota(root);
+    let mut n = n_cores;
+    let mut reason = format!("{n_cpus} CPUs allowed, {n_cores} physical cores");
+    if let Some(quota) = quota {
+        n = n.min(quota as usize).max(1);
+        reason += &format!(", a quota of {quota:.2} CPUs");
     }
-    Some(cpus)
+    Threads { n, reason }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
-    #[test]
-    fn lists_are_read() {
-        assert_eq!(cpu_list("0-2,5"), Some(vec![0, 1, 2, 5]));
-        assert_eq!(cpu_list(""), Some(vec![]));
-        assert_eq!(cpu_list("x"), None);
+    /// Files with their content, in a new folder.
+    pub(super) fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (path, content) in files {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
+        }
+        folder
     }
 
     #[test]
-    fn the_default_is_allowed() {
-        let threads = default_threads();
-        assert!(threads.n >= 1, "{}", threads.reason);
+    fn the_least_of_all_limits() {
+        let status = ("proc/self/status", "Name:\tx\nCpus_allowed_list:\t0-3\n");
+        let siblings = |cpu: usize, list: &'static str| {
+            (format!("sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"), list)
+        };
+        let pairs = [siblings(0, "0,2\n"), siblings(1, "1,3\n"), siblings(2, "0,2\n")];
+        let pairs =
+            [pairs, [siblings(3, "1,3\n"), siblings(4, "4\n"), siblings(5, "5\n")]].concat();
+        let mut files = vec![status];
+        files.extend(pairs.iter().map(|(path, list)| (path.as_str(), *list)));
+        let threads = from_system(tree(&files).path());
+        assert_eq!(threads.n, 2, "{}", threads.reason);
+        assert_eq!(threads.reason, "4 CPUs allowed, 2 physical cores");
+
+        for (max, n) in [("150000 100000", 1), ("250000 100000", 2), ("20000 100000", 1)] {
+            let mut files = files.clone();
+            files.extend([
+                ("proc/self/cgroup", "0::/box\n"),
+                ("proc/self/mountinfo", "31 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"),
+                ("sys/fs/cgroup/box/cpu.max", max),
+            ]);
+            let threads = from_system(tree(&files).path());
+            assert_eq!(threads.n, n, "{}", threads.reason);
+            assert!(threads.reason.contains("quota of"), "{}", threads.reason);
+        }
+        assert!(from_system(tree(&[]).path()).n >= 1);
+    }
+
+    #[test]
+    fn the_variable_is_a_number() {
+        assert_eq!(from_variable(" 3 ").unwrap().n, 3);
+        for wrong in ["0", "", "two", "-1"] {
+            let message = from_variable(wrong).unwrap_err();
+            assert!(message.contains(&format!("{wrong:?}")), "{message}");
+        }
     }
 }

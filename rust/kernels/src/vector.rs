@@ -5,6 +5,7 @@ use std::simd::prelude::*;
 
 use crate::isa::{F, Isa, Kernel, LANES, dispatch};
 use crate::math::exp;
+use crate::profile::Part;
 use crate::raw::RawMut;
 use crate::team::Team;
 
@@ -13,6 +14,7 @@ const GRAIN: usize = 1 << 14;
 
 /// `x += y`.
 pub fn add(team: &Team, x: &mut [f32], y: &[f32]) {
+    let _part = team.part(Part::Residual);
     zip(team, x, y, Add);
 }
 
@@ -35,6 +37,7 @@ pub fn add_bias(team: &Team, x: &mut [f32], bias: &[f32]) {
 /// # Panics
 /// Sizes that do not agree, or a row that is not there.
 pub fn weighted_sums(team: &Team, x: &[f32], picks: &[(u32, f32)], d: usize, out: &mut [f32]) {
+    let _part = team.part(Part::Gather);
     let used = picks.len() * d / out.len().max(1);
     assert_eq!(picks.len() * d, used * out.len(), "{} picks for {} rows", picks.len(), out.len());
     team.for_rows(out, d, GRAIN.div_ceil(d * used.max(1)), &|first, rows| {
@@ -70,6 +73,7 @@ impl Kernel for WeightedSum<'_> {
 
 /// `x += factor * y`.
 pub fn add_times(team: &Team, x: &mut [f32], y: &[f32], factor: f32) {
+    let _part = team.part(Part::Residual);
     zip(team, x, y, AddTimes(factor));
 }
 

@@ -2,6 +2,7 @@
 
 use farthing_kernels::kv::KvShape;
 use farthing_kernels::norm::Norm;
+use farthing_kernels::profile::Part;
 use farthing_kernels::rope::Rotations;
 use farthing_kernels::vector::{add, scale, softcap};
 use farthing_kernels::{Activations, Team};
@@ -135,6 +136,7 @@ impl Decoder {
         if !stream.is_empty() {
             let n = stream.len() / d;
             self.output_norm.apply(team, stream, x.reset(n, d));
+            let _part = team.part(Part::Head);
             logits.resize(n * self.output.rows(), 0.0);
             linear(team, x, &mut [(&self.output, &mut logits[..])]);
             let output = &self.about.output;
@@ -150,18 +152,19 @@ impl Decoder {
 
     /// Fills the stream.
     fn embed(&mut self, team: &Team, runs: &[Run]) -> Result<()> {
+        let _part = team.part(Part::Embedding);
         let Memory { stream, out, .. } = &mut self.memory;
         let tokens = || runs.iter().flat_map(|r| r.tokens.iter().map(|&token| token as usize));
         let n_vocab = self.embedding.rows();
         if let Some(token) = tokens().find(|&token| token >= n_vocab) {
             return Err(Error::Token { token: token as u32, n_vocab });
         }
-        self.embedding.rows_of(tokens(), stream);
+        self.embedding.rows_of(team, tokens(), stream);
         if self.about.embedding.scale != 1.0 {
             scale(team, stream, self.about.embedding.scale);
         }
         if let Some(table) = &self.positions {
-            table.rows_of(runs.iter().flat_map(|r| r.start..r.start + r.tokens.len()), out);
+            table.rows_of(team, runs.iter().flat_map(|r| r.start..r.start + r.tokens.len()), out);
             add(team, stream, out);
         }
         if let Some(norm) = &self.embedding_norm {

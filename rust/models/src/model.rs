@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use farthing_gguf::Gguf;
+use farthing_gguf::{Gguf, ReadAhead};
 use farthing_kernels::kv::KvType;
-use farthing_kernels::{Team, isa, threads};
+use farthing_kernels::profile::{Part, Profile};
+use farthing_kernels::threads::{self, Threads};
+use farthing_kernels::{Team, isa};
 
 use crate::arch;
 use crate::batch::Run;
@@ -14,6 +16,7 @@ use crate::decoder::Decoder;
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::params::Params;
+use crate::readahead;
 
 /// How a model is to be loaded.
 #[derive(Clone, Debug)]
@@ -26,11 +29,19 @@ pub struct Options {
     pub n_threads: Option<usize>,
     /// How keys and values are stored.
     pub kv_type: KvType,
+    /// Whether to read the weights in the background from now on, for a quick first pass.
+    pub read_ahead: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { n_ctx: None, n_sequences: 1, n_threads: None, kv_type: KvType::F16 }
+        Options {
+            n_ctx: None,
+            n_sequences: 1,
+            n_threads: None,
+            kv_type: KvType::F16,
+            read_ahead: true,
+        }
     }
 }
 
@@ -39,9 +50,11 @@ pub struct Model {
     decoder: Decoder,
     cache: Cache,
     team: Team,
+    threads: Threads,
     n_ctx: usize,
     n_ctx_train: usize,
     page_bytes: u64,
+    _read_ahead: Option<ReadAhead>,
 }
 
 /// The part of the available memory that the cache may take.
@@ -56,6 +69,7 @@ impl Model {
     pub fn load(gguf: &Gguf, options: &Options) -> Result<Model> {
         isa::LEVEL.as_ref().map_err(|e| Error::Option(e.clone()))?;
         let decoder = arch::build(gguf)?;
+        let read_ahead = options.read_ahead.then(|| readahead::start(gguf));
         let n_ctx_train = Params::new(gguf.metadata())?.size_or("context_length", 4096)?;
         let page_bytes = Cache::page_bytes(&decoder.kv_shapes(), options.kv_type);
         let budget = (memory::available() as f64 * CACHE_SHARE) as u64;
@@ -78,14 +92,19 @@ impl Model {
             });
         }
         let n_pages = pages(n_ctx).saturating_mul(options.n_sequences.max(1)).min(most);
-        let n_threads = options.n_threads.unwrap_or_else(|| threads::default_threads().n);
+        let threads = match options.n_threads {
+            Some(n) => Threads { n, reason: "n_threads".into() },
+            None => threads::default_threads().map_err(Error::Option)?,
+        };
         Ok(Model {
             cache: Cache::new(&decoder.kv_shapes(), options.kv_type, n_pages),
-            team: Team::new(n_threads).map_err(Error::Option)?,
+            team: Team::new(threads.n).map_err(Error::Option)?,
+            threads,
             decoder,
             n_ctx,
             n_ctx_train,
             page_bytes,
+            _read_ahead: read_ahead,
         })
     }
 
@@ -124,6 +143,16 @@ impl Model {
         self.team.n_threads()
     }
 
+    /// Why that many, in words.
+    pub fn n_threads_reason(&self) -> &str {
+        &self.threads.reason
+    }
+
+    /// Where the time of passes goes.
+    pub fn profile(&self) -> Arc<Profile> {
+        Arc::clone(self.team.profile())
+    }
+
     /// While this is set, a pass ends early with [`Error::Interrupted`].
     pub fn interrupt(&self) -> Arc<AtomicBool> {
         self.team.interrupt()
@@ -145,6 +174,8 @@ impl Model {
     /// A run has no tokens, or not the pages that it needs, or positions beyond the context.
     pub fn forward(&mut self, runs: &[Run], logits: &mut Vec<f32>) -> Result<()> {
         let _workers = self.team.muster();
+        let _part = self.team.part(Part::Pass);
+        self.team.profile().pass(runs.iter().map(|run| run.tokens.len()).sum());
         self.decoder.forward(&self.team, &mut self.cache, runs, logits)
     }
 }

@@ -33,12 +33,15 @@ impl Linear {
     }
 
     /// Writes some rows as floats, one after the other.
-    pub fn rows_of(&self, rows: impl Iterator<Item = usize> + Clone, out: &mut Vec<f32>) {
+    pub fn rows_of(&self, team: &Team, rows: impl Iterator<Item = usize>, out: &mut Vec<f32>) {
         let bytes = self.data.len() / self.rows;
-        out.resize(rows.clone().count() * self.k, 0.0);
-        for (row, out) in rows.zip(out.chunks_exact_mut(self.k)) {
-            self.quant.dequantize(&self.data[row * bytes..][..bytes], out);
-        }
+        let rows: Vec<usize> = rows.collect();
+        out.resize(rows.len() * self.k, 0.0);
+        team.for_rows(out, self.k, 8, &|first, out| {
+            for (row, out) in rows[first..].iter().zip(out.chunks_exact_mut(self.k)) {
+                self.quant.dequantize(&self.data[row * bytes..][..bytes], out);
+            }
+        });
     }
 
     /// Some of the rows, with their biases.

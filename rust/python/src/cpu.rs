@@ -9,14 +9,16 @@ use pyo3::types::PyDict;
 use crate::error::{FarthingError, RequestError, detached};
 
 /// The instruction-set `level` in use, the `levels` that this CPU has, the least first, and the
-/// default number of threads, `n_threads`, with its reason, `n_threads_reason`. Raises `FarthingError` if `FARTHING_ISA` names a level that the CPU does not have.
+/// default number of threads, `n_threads`, with its reason, `n_threads_reason`. Raises
+/// `FarthingError` if `FARTHING_ISA` names a level that the CPU does not have, and `RequestError` if
+/// `FARTHING_THREADS` is no number.
 #[pyfunction]
 pub fn cpu_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let level = isa::LEVEL.as_ref().map_err(|text| FarthingError::new_err(text.clone()))?;
     let info = PyDict::new(py);
     info.set_item("level", level.name())?;
     info.set_item("levels", isa::LEVELS.iter().map(|level| level.name()).collect::<Vec<_>>())?;
-    let threads = threads::default_threads();
+    let threads = threads::default_threads().map_err(RequestError::new_err)?;
     info.set_item("n_threads", threads.n)?;
     info.set_item("n_threads_reason", threads.reason)?;
     Ok(info)

@@ -6,7 +6,7 @@ use farthing_engine::{Config, Engine};
 use farthing_models::{Model, Options};
 use numpy::{PyArray1, PyArray2, PyArrayMethods};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyList};
 
 use crate::error::{FarthingError, detached};
 use crate::gguf::PyGguf;
@@ -44,6 +44,7 @@ impl PyEngine {
             n_threads: n_threads.map(|n| params::count("n_threads", n)).transpose()?,
             n_sequences: params::count("max_sequences", max_sequences)?,
             kv_type: params::kv_type(kv_type)?,
+            read_ahead: true,
         };
         let n_batch = params::count("n_batch", n_batch)?;
         let model = detached(py, || Model::load(gguf.file(), &options))?;
@@ -72,6 +73,33 @@ impl PyEngine {
         status.set_item("used_pages", now.used_pages)?;
         status.set_item("kept_pages", now.kept_pages)?;
         Ok(status)
+    }
+
+    /// Begins to measure where the time goes, from zero.
+    fn start_profile(&self) -> PyResult<()> {
+        self.engine.get()?.profile().start();
+        Ok(())
+    }
+
+    /// Ends measuring: the forward `passes` and `tokens` computed since `start_profile`, and for each
+    /// of the `parts` its `name`, its time `ms`, what of that ran on one thread, `alone_ms`, and what
+    /// threads waited for each other, `waiting_ms`, their mean.
+    fn stop_profile<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let report = self.engine.get()?.profile().stop();
+        let parts = PyList::empty(py);
+        for part in report.parts {
+            let row = PyDict::new(py);
+            row.set_item("name", part.name)?;
+            row.set_item("ms", part.ms)?;
+            row.set_item("alone_ms", part.alone_ms)?;
+            row.set_item("waiting_ms", part.waiting_ms)?;
+            parts.append(row)?;
+        }
+        let profile = PyDict::new(py);
+        profile.set_item("passes", report.passes)?;
+        profile.set_item("tokens", report.tokens)?;
+        profile.set_item("parts", parts)?;
+        Ok(profile)
     }
 
     /// Submits a generation; `params` are the fields of a request and of its sampling.
@@ -140,6 +168,7 @@ fn describe<'py>(
     info.set_item("n_ctx", config.n_ctx)?;
     info.set_item("n_ctx_train", model.n_ctx_train())?;
     info.set_item("n_threads", model.n_threads())?;
+    info.set_item("n_threads_reason", model.n_threads_reason())?;
     info.set_item("n_batch", config.n_batch)?;
     info.set_item("max_sequences", config.max_sequences)?;
     info.set_item("kv_type", options.kv_type.name())?;

@@ -78,7 +78,13 @@ impl PyGguf {
         let n_ctx = n_ctx.map(|n| params::count("n_ctx", n)).transpose()?;
         let kv_type = params::kv_type(kv_type)?;
         detached(py, || {
-            let smallest = Options { n_ctx: Some(1), n_sequences: 1, n_threads: Some(1), kv_type };
+            let smallest = Options {
+                n_ctx: Some(1),
+                n_sequences: 1,
+                n_threads: Some(1),
+                kv_type,
+                read_ahead: false,
+            };
             let model = Model::load(&self.file, &smallest)?;
             let n_ctx = n_ctx.unwrap_or(model.n_ctx_train());
             let n_pages = n_ctx.div_ceil(model.page_len()) as u64;

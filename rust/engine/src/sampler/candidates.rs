@@ -69,9 +69,12 @@ impl<'a> Candidates<'a> {
         if self.listed {
             return self.list.iter().min_by(|a, b| by_rank(a, b)).map(|c| c.id);
         }
-        let max = max(self.logits);
-        let position = self.logits.iter().position(|&x| x == max);
-        position.filter(|_| max > f32::NEG_INFINITY).map(|id| id as u32)
+        let mut best = None;
+        above(self.logits, f32::NEG_INFINITY, |candidate| {
+            best = Some(candidate.id);
+            candidate.logit
+        });
+        best
     }
 
     /// A candidate drawn with the probabilities of the softmax; `uniform` gives a number of [0, 1).
@@ -132,6 +135,23 @@ pub(crate) fn max(logits: &[f32]) -> f32 {
     lanes.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max)
 }
 
+/// Logits whose maximum is looked at before they are.
+const BLOCK: usize = 128;
+
+/// Calls `visit` with the logits above a threshold, by rising id; it gives the threshold from there
+/// on. Few blocks of a large vocabulary have such a logit.
+fn above(logits: &[f32], mut threshold: f32, mut visit: impl FnMut(Candidate) -> f32) {
+    for (i, block) in logits.chunks(BLOCK).enumerate() {
+        if max(block) > threshold {
+            for (id, &logit) in (i * BLOCK..).zip(block) {
+                if logit > threshold {
+                    threshold = visit(Candidate { id: id as u32, logit });
+                }
+            }
+        }
+    }
+}
+
 /// Fills `best` with the `k` best of a whole vocabulary, falling. Every logit is compared with the
 /// worst of the best so far; those that pass are collected, and cut down to `k` when they are many.
 pub(crate) fn select_best(logits: &[f32], k: usize, best: &mut Vec<Candidate>) {
@@ -141,16 +161,15 @@ pub(crate) fn select_best(logits: &[f32], k: usize, best: &mut Vec<Candidate>) {
     }
     let capacity = (2 * k).max(64);
     let mut threshold = f32::NEG_INFINITY;
-    for (id, &logit) in logits.iter().enumerate() {
+    above(logits, threshold, |candidate| {
         // An equal logit loses: its id is higher than those that are in.
-        if logit > threshold {
-            best.push(Candidate { id: id as u32, logit });
-            if best.len() == capacity {
-                truncate_to_best(best, k);
-                threshold = best[k - 1].logit;
-            }
+        best.push(candidate);
+        if best.len() == capacity {
+            truncate_to_best(best, k);
+            threshold = best[k - 1].logit;
         }
-    }
+        threshold
+    });
     truncate_to_best(best, k);
     best.sort_unstable_by(by_rank);
 }

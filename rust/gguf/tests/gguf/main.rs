@@ -7,5 +7,6 @@ mod hostile;
 mod properties;
 mod raw;
 mod read;
+mod readahead;
 mod split;
 mod write;

@@ -3,6 +3,7 @@
 use super::{FEW, Matrix, Share, UNIT};
 use crate::activations::Activations;
 use crate::isa::level;
+use crate::profile::Part;
 use crate::raw::RawMut;
 use crate::team::Team;
 
@@ -46,6 +47,7 @@ impl Groups {
         if forms.int8 {
             x.quantize(team);
         }
+        let _part = team.part(Part::Gather);
         let x = &*x;
         self.for_each(team, starts, &|group, at| {
             let picks = &picks[at];
@@ -67,6 +69,7 @@ impl Groups {
     /// # Panics
     /// `starts` does not rise or reaches past the rows.
     pub fn split(&mut self, team: &Team, forms: Forms, x: &[f32], k: usize, starts: &[usize]) {
+        let _part = team.part(Part::Quantize);
         self.for_each(team, starts, &|group, at| {
             let (n, x) = (at.len(), &x[at.start * k..at.end * k]);
             if forms.floats {
@@ -112,7 +115,6 @@ pub fn matmul_groups(team: &Team, x: &Groups, jobs: Vec<(usize, Matrix, &mut [f3
             (end, w, x, RawMut::new(out))
         })
         .collect();
-    let few = jobs.iter().all(|(_, _, x, _)| x.n <= FEW);
     let work = |range: std::ops::Range<usize>| {
         let first = jobs.partition_point(|(end, ..)| *end <= range.start);
         for &(end, w, x, out) in &jobs[first..] {
@@ -125,13 +127,8 @@ pub fn matmul_groups(team: &Team, x: &Groups, jobs: Vec<(usize, Matrix, &mut [f3
             (w.quant.columns)(Share { level, w, rows, x, out });
         }
     };
-    if few {
-        // Bound by memory, which likes long contiguous shares.
-        team.for_each(end, 4, &work);
-    } else {
-        // Groups of different sizes: shares of equal length would take different times.
-        team.for_each_in_turn(end, 1, &work);
-    }
+    let grain = if jobs.iter().all(|(_, _, x, _)| x.n <= FEW) { 4 } else { 1 };
+    team.for_each(end, grain, &work);
 }
 
 #[cfg(test)]

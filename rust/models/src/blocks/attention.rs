@@ -4,6 +4,7 @@ use farthing_kernels::Activations;
 use farthing_kernels::attention::{Attention as Kernel, Mask, attention};
 use farthing_kernels::kv::{KvLayer, KvShape};
 use farthing_kernels::norm::Norm;
+use farthing_kernels::profile::Part;
 use farthing_kernels::vector::clamp;
 
 use super::{Batch, Work, sized};
@@ -118,7 +119,10 @@ impl Attention {
         let v = sized(v, n * kv.heads * kv.v_dim);
         let mut jobs: [(&Linear, &mut [f32]); 3] =
             [(&self.q, &mut *q), (&self.k, &mut *k), (&self.v, &mut *v)];
-        linear(team, x, &mut jobs);
+        {
+            let _part = team.part(Part::Qkv);
+            linear(team, x, &mut jobs);
+        }
         if let Some(limit) = self.shape.clamp {
             for x in [&mut *q, k, v] {
                 clamp(team, x, limit);
@@ -157,6 +161,7 @@ impl Attention {
         };
         let q = &q[..n * width];
         attention(team, cache, what, batch.wanted, q, mixed.reset(n, heads * kv.v_dim));
+        let _part = team.part(Part::Output);
         linear(team, mixed, &mut [(&self.output, sized(out, n * self.output.rows()))]);
     }
 }

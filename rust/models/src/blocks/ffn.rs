@@ -2,6 +2,7 @@
 //! arXiv:2002.05202).
 
 use farthing_kernels::activation::{Activation, activate, activate_gate};
+use farthing_kernels::profile::Part;
 use farthing_kernels::{Activations, Team};
 
 use super::{Work, sized};
@@ -55,6 +56,7 @@ impl Ffn {
         out: &mut [f32],
         scratch: &mut Scratch,
     ) {
+        let _part = team.part(Part::Ffn);
         let (n, width) = (x.n(), self.up.rows());
         let Scratch { hidden, up } = scratch;
         match &self.gate {

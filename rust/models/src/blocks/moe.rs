@@ -4,6 +4,7 @@
 use farthing_kernels::Team;
 use farthing_kernels::activation::{Activation, activate_gate};
 use farthing_kernels::matmul::groups::{Forms, Groups};
+use farthing_kernels::profile::Part;
 use farthing_kernels::vector::weighted_sums;
 
 use super::{Work, sized};
@@ -77,9 +78,12 @@ impl Moe {
         let (n, d) = (x.n(), x.k());
         let Experts { n: n_experts, used, width } = self.shape;
         let Scratch { logits, routes, columns, gate, up, gated, out: parts } = scratch;
+        let part = team.part(Part::Router);
         let logits = sized(logits, n * n_experts);
         linear(team, x, &mut [(&self.router, &mut *logits)]);
         routes.set(team, logits, n_experts, used);
+        drop(part);
+        let _part = team.part(Part::Experts);
         let total = n * used;
         let (gate, up) = (sized(gate, total * width), sized(up, total * width));
         columns.gather(team, self.inner, x, &routes.starts, &routes.tokens);
