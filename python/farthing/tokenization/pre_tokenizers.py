@@ -27,6 +27,10 @@ class PreTokenizer:
     """The text ends with the separator when the file does not say."""
     nfc: bool = False
     """The text is put in Unicode's normal form C first."""
+    sentencepiece: bool = False
+    """The tokens are written as in SentencePiece instead of a character per byte."""
+    always_bos: bool = False
+    """The text starts with BOS whatever the file says."""
 
 
 _TAIL = r"|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -80,6 +84,22 @@ _KIMI = (
     f"|{_KIMI_START}{_KIMI_UPPER}+{_KIMI_LOWER}*{_CONTRACTION}?"
     r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*" + _TAIL
 )
+_DIGIT_TRIPLES = r"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))"
+"""Groups of three digits, counted from the right."""
+_ASIAN = (
+    "[\u4e00-\u9fff\u3400-\u4dbf\uf900-\ufaff\u3040-\u309f\u30a0-\u30ff\uff65-\uff9f\u2f00-\u2fdf"
+    "\u0e00-\u0e7f\u0e80-\u0eff\u1780-\u17ff\u1000-\u109f\uaa60-\uaa7f\ua9e0-\ua9ff"
+    "\uac00-\ud7af\u1100-\u11ff]+"
+)
+_YOUTU_SCRIPTS = (
+    "[\uac00-\ud7a3\u3131-\u318e]+"
+    "|[\uff01\u2026\u201c\u201d\u2018\u2019\u2014\uff1a\uff1b\uff0c\u3001-\u303f\ufe30-\ufe4f]+"
+    f"|[\u3105-\u312f]+|{_CJK}"
+)
+_JAIS2_SPACES = "|".join(
+    rf"\s{{{count}}}(?!\S)" for count in (512, 256, 128, 64, 32, 16, 8, 4, "1,2")
+)
+_EXAONE_WORD = r"[^\r\n\p{L}\p{N}]?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+"
 _BLOOM = " ?[^(\\s|.,!?\u2026\u3002\uff0c\u3001\u0964\u06d4\u060c)]+"
 
 _DEFAULT = PreTokenizer((r"[\p{P}\$\+<=>\^~\|]+", _GPT2, r"\p{N}+", "[0-9][0-9][0-9]"))
@@ -96,6 +116,8 @@ _ROW_BAILING = PreTokenizer(
         r"|\s*[\r\n]|\s+(?!\S)|\s+",
     )
 )
+
+_ROW_GEMMA4 = PreTokenizer((r"[^\n]+|\n+",), sentencepiece=True, always_bos=True)
 
 PRE_TOKENIZERS = {
     "default": _DEFAULT,
@@ -130,6 +152,9 @@ PRE_TOKENIZERS = {
     "dbrx": PreTokenizer((_LLAMA3,)),
     "smaug-bpe": PreTokenizer((_LLAMA3,)),
     "chatglm-bpe": PreTokenizer((_LLAMA3,)),
+    "jais-2": PreTokenizer(
+        (_LLAMA3.removesuffix(_TAIL) + rf"|\s*[\r\n]+|{_JAIS2_SPACES}|\s",)
+    ),
     "glm4": PreTokenizer((_LLAMA3,), ignore_merges=True),
     "glm5": PreTokenizer((_LLAMA3,), ignore_merges=True),
     "minicpm5": PreTokenizer((r"\p{N}{1,3}", _LLAMA3.replace("{1,3}", "+")), ignore_merges=True),
@@ -144,6 +169,7 @@ PRE_TOKENIZERS = {
     "grok-2": _ROW_QWEN2,
     "solar-open": _ROW_QWEN2,
     "laguna": PreTokenizer((r"[^\n]+|\n+", _QWEN2)),
+    "ufakzeka": PreTokenizer((_QWEN2.removeprefix(f"{_CONTRACTION}|"),)),
     "seed-coder": PreTokenizer(
         (f"{_CONTRACTION}|{_WORD}|" + r"\p{N}| ?[^\s\p{L}\p{N}\r\n]+" + _TAIL,)
     ),
@@ -172,15 +198,46 @@ PRE_TOKENIZERS = {
     "deepseek-v3": _ROW_DEEPSEEK3,
     "hunyuan-dense": _ROW_DEEPSEEK3,
     "joyai-llm": _ROW_DEEPSEEK3,
+    "hy_v4": _ROW_DEEPSEEK3,
+    "afmoe": PreTokenizer((_DIGIT_TRIPLES, _ASIAN, _DEEPSEEK3)),
+    "spark2_5": PreTokenizer(
+        (
+            r"\p{N}{1,3}",
+            _CJK,
+            _DEEPSEEK3.removesuffix(r"[\r\n]*" + _TAIL) + r"|[\r\n]|\s+(?!\S)|\s+",
+            r"\p{N}",
+        )
+    ),
     "gpt-4o": _ROW_GPT4O,
     "llama4": _ROW_GPT4O,
     "kanana2": _ROW_GPT4O,
     "talkie": _ROW_GPT4O,
     "minimax-m2": _ROW_GPT4O,
+    "youtu": PreTokenizer(
+        (_YOUTU_SCRIPTS, _GPT4O.replace("{1,3}", "")), ignore_merges=True
+    ),
     "granite-embed-multi-97m": replace(_ROW_GPT4O, ignore_merges=True),
     "tiny_aya": PreTokenizer((r"\d{1,3}(?=(?:\d{3})*\b)", _GPT4O)),
     "cohere2moe": PreTokenizer((r"\d{1,3}(?=(?:\d{3})*\b)", _GPT4O)),
     "tekken": PreTokenizer((_TEKKEN,), ignore_merges=True, add_bos=True),
+    "exaone-moe": PreTokenizer(
+        (
+            f"{_CONTRACTION}|{_EXAONE_WORD}"
+            r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]?|\s*[\r\n]|\s+(?!\S)|\s+",
+        )
+    ),
+    "superbpe": PreTokenizer((r"\p{N}+", r"(?=(\d{3})+(?!\d))")),
+    "chameleon": PreTokenizer(
+        (
+            "<sentinel:[0-9]+>",
+            "(IMGIMG)((A|B|C|D|E|F|G|H|I){1,4})Z",
+            r"([\t\n]|    |  )",
+            r"\p{N}",
+            r"[\p{P}!-/:-@\[-`{-~]",
+            _GPT2,
+        ),
+        add_bos=True,
+    ),
     "kimi-k2": PreTokenizer((_KIMI,)),
     "bloom": _ROW_BLOOM,
     "poro-chat": _ROW_BLOOM,
@@ -189,6 +246,9 @@ PRE_TOKENIZERS = {
     "bailingmoe": _ROW_BAILING,
     "bailingmoe2": _ROW_BAILING,
     "llada-moe": _ROW_BAILING,
+    "gemma4": _ROW_GEMMA4,
+    "granite-embed-multi-311m": _ROW_GEMMA4,
+    "sarvam-moe": replace(_ROW_GEMMA4, always_bos=False),
 }
 
 
