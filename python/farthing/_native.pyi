@@ -4,7 +4,7 @@ Its errors are those of `farthing.errors`. Everything may be called from any thr
 or waits does so without the GIL and lets Ctrl-C through within 50 ms.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from os import PathLike
 from typing import Any, Literal, final
 
@@ -16,7 +16,9 @@ __all__ = [
     "Finished",
     "Gguf",
     "Request",
+    "Strings",
     "Token",
+    "TokenModel",
     "cpu_info",
     "dequantize",
 ]
@@ -35,6 +37,8 @@ class Gguf:
     def parts(self) -> list[str]: ...
     @property
     def metadata(self) -> dict[str, Any]: ...
+    @property
+    def fields(self) -> dict[str, Any]: ...
     @property
     def tensors(self) -> list[dict[str, Any]]: ...
     def kv_bytes(self, n_ctx: int | None = None, kv_type: str = "f16") -> int: ...
@@ -107,3 +111,65 @@ class Finished:
     def predicted_ms(self) -> float: ...
     @property
     def queue_ms(self) -> float: ...
+
+@final
+class Strings:
+    """An array of strings as it is in the file; bytes stand for what is not UTF-8."""
+
+    def __new__(cls, texts: Iterable[str | bytes]) -> Strings: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int) -> str | bytes: ...
+    def find(self, texts: Sequence[str]) -> dict[str, int]: ...
+    def tolist(self) -> list[str | bytes]: ...
+
+@final
+class TokenModel:
+    """A vocabulary and the rule that it was made for: pieces of text to ids.
+
+    Ids are places in `tokens`; text never turns into those `left_out`. For a character without a
+    token stand the 256 `byte_ids` if given, else `unknown` if given, else nothing.
+    """
+
+    @staticmethod
+    def bpe(
+        tokens: Strings | Iterable[str | bytes],
+        merges: Strings | Iterable[str | bytes],
+        *,
+        byte_ids: Sequence[int] | None = None,
+        unknown: int | None = None,
+        whole_pieces: bool = False,
+    ) -> TokenModel: ...
+    @staticmethod
+    def spm(
+        tokens: Strings | Iterable[str | bytes],
+        scores: npt.NDArray[np.float32],
+        *,
+        left_out: Sequence[int],
+        byte_ids: Sequence[int] | None = None,
+        unknown: int | None = None,
+    ) -> TokenModel: ...
+    @staticmethod
+    def unigram(
+        tokens: Strings | Iterable[str | bytes],
+        scores: npt.NDArray[np.float64],
+        unknown_score: float,
+        *,
+        left_out: Sequence[int],
+        unknown: int | None = None,
+    ) -> TokenModel: ...
+    @staticmethod
+    def plamo2(
+        tokens: Strings | Iterable[str | bytes],
+        scores: npt.NDArray[np.float32],
+        *,
+        left_out: Sequence[int],
+        byte_ids: Sequence[int],
+    ) -> TokenModel: ...
+    @staticmethod
+    def longest(
+        tokens: Strings | Iterable[str | bytes],
+        *,
+        left_out: Sequence[int],
+        unknown: int | None = None,
+    ) -> TokenModel: ...
+    def encode(self, pieces: Sequence[str]) -> list[int]: ...

@@ -107,7 +107,7 @@ class Model:
         """The file's chat template; one that is missing or unreadable raises when it renders."""
         from farthing.chat import ChatTemplate
 
-        return ChatTemplate.from_metadata(self.metadata, self.tokenizer)
+        return ChatTemplate.from_metadata(self._gguf.fields, self.tokenizer)
 
     def generate(
         self, prompt: str | Iterable[int], **options: Unpack[GenerateOptions]
@@ -199,7 +199,7 @@ class Model:
         from farthing.tokenization import Tokenizer
 
         try:
-            return Tokenizer.from_metadata(self.metadata)
+            return Tokenizer.from_metadata(self._gguf.fields)
         except FarthingError as error:
             logger.warning("%s: token ids only: %s", self.path, error)
             return error

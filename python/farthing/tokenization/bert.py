@@ -25,9 +25,9 @@ def build(vocabulary: Vocabulary) -> Parts:
     unknown = vocabulary.token_id("unknown")
     lowercase = vocabulary.flag("normalizer.lowercase") is not False
     return Parts(
-        model=models.WordPiece(
+        hf_model=lambda: models.WordPiece(
             pieces,
-            unk_token="[UNK]" if unknown is None else vocabulary.texts[unknown],
+            unk_token="[UNK]" if unknown is None else vocabulary.text(unknown),
             max_input_chars_per_word=_MAX_WORD,
         ),
         decoder=decoders.WordPiece(cleanup=False),

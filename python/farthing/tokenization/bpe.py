@@ -7,11 +7,13 @@ character (GPT-2's table), and neighbours are merged by `tokenizer.ggml.merges`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers
+from tokenizers import Regex, decoders, normalizers, pre_tokenizers
 
+from farthing._native import TokenModel
+from farthing.tokenization import gemma4, whitespace
 from farthing.tokenization.kinds import Parts
+from farthing.tokenization.merges import hf_bpe
 from farthing.tokenization.pre_tokenizers import pre_tokenizer_of
 from farthing.tokenization.vocabulary import TokenType, Vocabulary
 
@@ -19,11 +21,18 @@ from farthing.tokenization.vocabulary import TokenType, Vocabulary
 def build(vocabulary: Vocabulary) -> Parts:
     """Cut as `tokenizer.ggml.pre` says; a byte without a token is dropped."""
     row = pre_tokenizer_of(vocabulary.metadata)
+    if row.tokens == "sentencepiece":
+        return gemma4.build_row(vocabulary, row)
+    if row.tokens == "words":
+        return whitespace.build(vocabulary)
     add_bos = vocabulary.flag("add_bos_token")
     add_sep = vocabulary.flag("add_sep_token")
     space_prefix = vocabulary.flag("add_space_prefix") or False
     return Parts(
-        model=bpe_model(vocabulary, ignore_merges=row.ignore_merges),
+        tokens=TokenModel.bpe(
+            vocabulary.tokens, vocabulary.merges(), whole_pieces=row.ignore_merges
+        ),
+        hf_model=lambda: hf_bpe(vocabulary, ignore_merges=row.ignore_merges),
         decoder=decoders.ByteLevel(),
         token_bytes=byte_level_bytes(vocabulary),
         normalizer=normalizers.NFC() if row.nfc else None,
@@ -40,28 +49,14 @@ def build(vocabulary: Vocabulary) -> Parts:
     )
 
 
-def bpe_model(vocabulary: Vocabulary, **options: Any) -> models.BPE:
-    """The model of the listed merges; those whose halves or result are no tokens are left out."""
-    ids, merges = vocabulary.ids, vocabulary.merges()
-    try:
-        return models.BPE(ids, merges, **options)
-    except Exception:  # the only type that `tokenizers` raises for such a merge
-        known = [
-            (left, right)
-            for left, right in merges
-            if left in ids and right in ids and left + right in ids
-        ]
-        return models.BPE(ids, known, **options)
-
-
 def byte_level_bytes(vocabulary: Vocabulary) -> Callable[[int], bytes]:
     """The function from an id to its bytes; added tokens are written in plain text."""
     table = _byte_of_character()
 
     def token_bytes(token_id: int) -> bytes:
-        if token_id in vocabulary.raw:
-            return vocabulary.raw[token_id]
-        text = vocabulary.texts[token_id]
+        text = vocabulary.tokens[token_id]
+        if isinstance(text, bytes):
+            return text
         if vocabulary.types[token_id] == TokenType.USER_DEFINED or not table.keys() >= set(text):
             return text.encode()
         return bytes([table[character] for character in text])

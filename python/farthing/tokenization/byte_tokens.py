@@ -14,19 +14,24 @@ def is_byte_token(vocabulary: Vocabulary, token_id: int) -> bool:
     """Whether a token stands for one byte: its text is `<0xXX>`, its type does not deny it."""
     return (
         vocabulary.types[token_id] in (TokenType.BYTE, TokenType.NORMAL)
-        and _BYTE.fullmatch(vocabulary.texts[token_id]) is not None
+        and _BYTE.fullmatch(vocabulary.text(token_id)) is not None
     )
+
+
+def byte_ids(vocabulary: Vocabulary) -> list[int] | None:
+    """The tokens of the bytes 0 to 255; None unless all are there."""
+    texts = [f"<0x{byte:02X}>" for byte in range(256)]
+    found = vocabulary.find(texts)
+    ids = [found[text] for text in texts if text in found]
+    return ids if len(ids) == 256 and all(is_byte_token(vocabulary, i) for i in ids) else None
 
 
 def sentencepiece_bytes(vocabulary: Vocabulary, space: str) -> Callable[[int], bytes]:
     """The function from an id to its bytes: byte tokens resolved, `space` read as a space."""
 
     def token_bytes(token_id: int) -> bytes:
-        if token_id in vocabulary.raw:
-            return vocabulary.raw[token_id]
-        text = vocabulary.texts[token_id]
         if is_byte_token(vocabulary, token_id):
-            return bytes.fromhex(text[3:5])
-        return text.replace(space, " ").encode()
+            return bytes.fromhex(vocabulary.text(token_id)[3:5])
+        return vocabulary.raw(token_id).replace(space.encode(), b" ")
 
     return token_bytes

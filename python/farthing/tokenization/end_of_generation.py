@@ -64,9 +64,9 @@ class Ends:
 
 def find_ends(vocabulary: Vocabulary, eos: int | None) -> Ends:
     """Look the spellings up; the file's own ids come first."""
-    ids = vocabulary.ids
-    eot = _named_or_spelled(vocabulary, "eot", END_OF_TURN)
-    eom = _named_or_spelled(vocabulary, "eom", END_OF_MESSAGE)
+    ids = vocabulary.find((*ENDS, *FILL_IN_MIDDLE_ENDS, _SENTENCE_END))
+    eot = _named_or_spelled(vocabulary, ids, "eot", END_OF_TURN)
+    eom = _named_or_spelled(vocabulary, ids, "eom", END_OF_MESSAGE)
     ends = {ids[text] for text in (*ENDS, *FILL_IN_MIDDLE_ENDS) if text in ids}
     ends |= {token_id for token_id in (eos, eot, eom) if token_id is not None}
     for name in ("fim_pad", "fim_rep", "fim_sep"):
@@ -81,11 +81,13 @@ def find_ends(vocabulary: Vocabulary, eos: int | None) -> Ends:
     return Ends(eot, eom, frozenset(ends))
 
 
-def _named_or_spelled(vocabulary: Vocabulary, name: str, spellings: tuple[str, ...]) -> int | None:
+def _named_or_spelled(
+    vocabulary: Vocabulary, ids: dict[str, int], name: str, spellings: tuple[str, ...]
+) -> int | None:
     token_id = vocabulary.token_id(name)
     if token_id is not None:
         return token_id
-    return next((vocabulary.ids[text] for text in spellings if text in vocabulary.ids), None)
+    return next((ids[text] for text in spellings if text in ids), None)
 
 
 def _end_closes_only_a_part(ids: dict[str, int]) -> bool:

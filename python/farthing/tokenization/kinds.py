@@ -17,17 +17,26 @@ if TYPE_CHECKING:
     from tokenizers.normalizers import Normalizer
     from tokenizers.pre_tokenizers import PreTokenizer
 
+    from farthing._native import TokenModel
     from farthing.tokenization.vocabulary import Vocabulary
+
+
+def no_hf_model() -> Model:
+    """Says that there is none."""
+    raise UnsupportedModelError("the package `tokenizers` has no model for this kind of vocabulary")
 
 
 @dataclass(frozen=True)
 class Parts:
     """What a kind makes of a vocabulary."""
 
-    model: Model
-    decoder: Decoder
     token_bytes: Callable[[int], bytes]
     """What an ordinary (not special) token means."""
+    tokens: TokenModel | None = None
+    """From pieces to ids; None where `hf_model` does it."""
+    hf_model: Callable[[], Model] = no_hf_model
+    """Makes the same for `tokenizers`; raises `UnsupportedModelError` if it has no such kind."""
+    decoder: Decoder | None = None
     normalizer: Normalizer | None = None
     pre_tokenizer: PreTokenizer | None = None
     space_prefix: bool = False
@@ -52,7 +61,11 @@ KINDS = {
     "llama": Kind("spm", {"bos": 1, "eos": 2, "unknown": 0}),
     "gpt2": Kind("bpe"),
     "gemma4": Kind("gemma4"),
-    "bert": Kind("bert", {"bos": 101, "unknown": 100, "seperator": 102, "padding": 0}),
+    "whitespace": Kind("whitespace"),
+    "bert": Kind("bert", {"bos": 101, "unknown": 100, "seperator": 102, "padding": 0, "mask": 103}),
+    "t5": Kind("unigram", {"eos": 1, "unknown": 2, "padding": 0}),
+    "rwkv": Kind("rwkv"),
+    "plamo2": Kind("plamo2", {"bos": 1, "eos": 2, "unknown": 0, "padding": 3}),
 }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +27,8 @@ class PreTokenizer:
     """The text ends with the separator when the file does not say."""
     nfc: bool = False
     """The text is put in Unicode's normal form C first."""
-    sentencepiece: bool = False
-    """The tokens are written as in SentencePiece instead of a character per byte."""
+    tokens: Literal["bytes", "sentencepiece", "words"] = "bytes"
+    """How tokens are written: a character per byte, as in SentencePiece, or without spaces."""
     always_bos: bool = False
     """The text starts with BOS whatever the file says."""
 
@@ -117,7 +117,7 @@ _ROW_BAILING = PreTokenizer(
     )
 )
 
-_ROW_GEMMA4 = PreTokenizer((r"[^\n]+|\n+",), sentencepiece=True, always_bos=True)
+_ROW_GEMMA4 = PreTokenizer((r"[^\n]+|\n+",), tokens="sentencepiece", always_bos=True)
 
 PRE_TOKENIZERS = {
     "default": _DEFAULT,
@@ -152,9 +152,7 @@ PRE_TOKENIZERS = {
     "dbrx": PreTokenizer((_LLAMA3,)),
     "smaug-bpe": PreTokenizer((_LLAMA3,)),
     "chatglm-bpe": PreTokenizer((_LLAMA3,)),
-    "jais-2": PreTokenizer(
-        (_LLAMA3.removesuffix(_TAIL) + rf"|\s*[\r\n]+|{_JAIS2_SPACES}|\s",)
-    ),
+    "jais-2": PreTokenizer((_LLAMA3.removesuffix(_TAIL) + rf"|\s*[\r\n]+|{_JAIS2_SPACES}|\s",)),
     "glm4": PreTokenizer((_LLAMA3,), ignore_merges=True),
     "glm5": PreTokenizer((_LLAMA3,), ignore_merges=True),
     "minicpm5": PreTokenizer((r"\p{N}{1,3}", _LLAMA3.replace("{1,3}", "+")), ignore_merges=True),
@@ -213,9 +211,7 @@ PRE_TOKENIZERS = {
     "kanana2": _ROW_GPT4O,
     "talkie": _ROW_GPT4O,
     "minimax-m2": _ROW_GPT4O,
-    "youtu": PreTokenizer(
-        (_YOUTU_SCRIPTS, _GPT4O.replace("{1,3}", "")), ignore_merges=True
-    ),
+    "youtu": PreTokenizer((_YOUTU_SCRIPTS, _GPT4O.replace("{1,3}", "")), ignore_merges=True),
     "granite-embed-multi-97m": replace(_ROW_GPT4O, ignore_merges=True),
     "tiny_aya": PreTokenizer((r"\d{1,3}(?=(?:\d{3})*\b)", _GPT4O)),
     "cohere2moe": PreTokenizer((r"\d{1,3}(?=(?:\d{3})*\b)", _GPT4O)),
@@ -246,6 +242,7 @@ PRE_TOKENIZERS = {
     "bailingmoe": _ROW_BAILING,
     "bailingmoe2": _ROW_BAILING,
     "llada-moe": _ROW_BAILING,
+    "whitespace": PreTokenizer((r"\w+", r"[^\w\s]+"), tokens="words"),
     "gemma4": _ROW_GEMMA4,
     "granite-embed-multi-311m": _ROW_GEMMA4,
     "sarvam-moe": replace(_ROW_GEMMA4, always_bos=False),

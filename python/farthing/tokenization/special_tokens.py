@@ -30,17 +30,11 @@ def find_whole_tokens(
 
     A file without types has `named` (BOS, EOS and the like) as its special tokens.
     """
-    spelled = {vocabulary.ids[text] for text in ENDS if text in vocabulary.ids}
-    special = spelled & eog_ids
+    special = eog_ids.intersection(vocabulary.find(ENDS).values())
     if "tokenizer.ggml.token_type" not in vocabulary.metadata:
         special |= named
-    added = set()
-    for token_id, token_type in enumerate(vocabulary.types):
-        if token_type in SPECIAL_TYPES:
-            special.add(token_id)
-        elif token_type == TokenType.USER_DEFINED:
-            added.add(token_id)
-    return WholeTokens(frozenset(special), frozenset(added - special))
+    special |= frozenset(vocabulary.of_types(SPECIAL_TYPES))
+    return WholeTokens(special, frozenset(vocabulary.of_types([TokenType.USER_DEFINED])) - special)
 
 
 def added_tokens(
@@ -60,7 +54,7 @@ def added_tokens(
             special=token_id in special,
         )
         for token_id in ids
-        if (text := vocabulary.texts[token_id])
+        if (text := vocabulary.text(token_id))
     ]
 
 

@@ -1,20 +1,24 @@
 """SentencePiece BPE vocabularies (`tokenizer.ggml.model` = "llama").
 
 SentencePiece merges, again and again, the two neighbours whose union is the token with the highest
-score. BPE with a list of merges does the same when the list holds every way to split every token
-in two tokens, ordered by the score of the union.
+score, of equals the leftmost. BPE with a list of merges does the same when the list holds every way
+to split every token in two tokens, ordered by the score of the union.
 """
 
 from __future__ import annotations
 
 from tokenizers import decoders, models, normalizers
 
-from farthing.tokenization.byte_tokens import is_byte_token, sentencepiece_bytes
+from farthing._native import TokenModel
+from farthing.tokenization.byte_tokens import byte_ids, sentencepiece_bytes
 from farthing.tokenization.kinds import Parts
 from farthing.tokenization.vocabulary import SPECIAL_TYPES, TokenType, Vocabulary
 
 SPACE = "\u2581"
 """What SentencePiece writes for a space."""
+
+_BARRED = SPECIAL_TYPES | {TokenType.BYTE}
+"""Types that ordinary text never turns into."""
 
 
 def build(vocabulary: Vocabulary) -> Parts:
@@ -23,18 +27,25 @@ def build(vocabulary: Vocabulary) -> Parts:
     One unknown token stands for one character (SentencePiece itself joins neighbouring ones).
     """
     unknown = vocabulary.token_id("unknown") or 0
-    has_bytes = any(is_byte_token(vocabulary, token_id) for token_id in range(len(vocabulary)))
+    bytes_ = byte_ids(vocabulary)
     space_prefix = vocabulary.flag("add_space_prefix") is not False
     escape = normalizers.Replace(" ", SPACE)
     steps = [normalizers.Prepend(SPACE), escape] if space_prefix else [escape]
     add_bos = vocabulary.flag("add_bos_token")
     return Parts(
-        model=models.BPE(
+        tokens=TokenModel.spm(
+            vocabulary.tokens,
+            vocabulary.scores,
+            left_out=vocabulary.of_types(_BARRED),
+            byte_ids=bytes_,
+            unknown=unknown,
+        ),
+        hf_model=lambda: models.BPE(
             vocabulary.ids,
             merges_by_score(vocabulary),
-            unk_token=vocabulary.texts[unknown],
+            unk_token=vocabulary.text(unknown),
             fuse_unk=False,
-            byte_fallback=has_bytes,
+            byte_fallback=bytes_ is not None,
         ),
         decoder=decoders.Sequence(
             [
@@ -55,13 +66,12 @@ def build(vocabulary: Vocabulary) -> Parts:
 def merges_by_score(vocabulary: Vocabulary) -> list[tuple[str, str]]:
     """Every split of every token in two tokens, highest score first, then lowest id.
 
-    Control and byte tokens take no part: ordinary text never turns into them.
+    For `tokenizers`, which merges nothing by score.
     """
-    barred = SPECIAL_TYPES | {TokenType.BYTE}
     pieces = {
         text: token_id
         for text, token_id in vocabulary.ids.items()
-        if vocabulary.types[token_id] not in barred
+        if vocabulary.types[token_id] not in _BARRED
     }
     scores = vocabulary.scores
     merges = []

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from farthing.errors import RequestError
 from farthing.tokenization.detokenizer import Detokenizer
+from farthing.tokenization.encoder import Encoder, assemble
 from farthing.tokenization.end_of_generation import find_ends
 from farthing.tokenization.kinds import Kind, build_parts, kind_of
-from farthing.tokenization.special_tokens import added_tokens, find_whole_tokens
+from farthing.tokenization.special_tokens import find_whole_tokens
 from farthing.tokenization.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -78,17 +80,17 @@ class Tokenizer:
             vocabulary, frozenset(i for i in named if i is not None), self.eog_ids
         )
         self.special_ids = whole.special
-        self._plain = self._assemble(whole.added)
-        self._hf = self._assemble(whole.added | whole.special)
-        self._hf.post_processor = self._post_processor()
+        self._whole = whole.added | whole.special
+        self._plain = Encoder(vocabulary, self._parts, whole.added, self.special_ids)
+        self._parsing = Encoder(vocabulary, self._parts, self._whole, self.special_ids)
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, Any]) -> Tokenizer:
         """The tokenizer that GGUF metadata describes.
 
-        `metadata` has Python values by key, arrays as lists, and `bytes` for strings that are not
-        UTF-8. Raises `UnsupportedModelError` for a kind of vocabulary that is not known here and
-        `ModelFileError` for one that is missing or contradicts itself.
+        `metadata` has Python values by key, and `bytes` for strings that are not UTF-8; arrays are
+        sequences of any type. Raises `UnsupportedModelError` for a kind of vocabulary that is not
+        known here and `ModelFileError` for one that is missing or contradicts itself.
         """
         kind = kind_of(metadata)
         return cls(Vocabulary.from_metadata(metadata), kind)
@@ -98,12 +100,20 @@ class Tokenizer:
         """The tokenizer of a GGUF file; the file may hold a vocabulary only."""
         from farthing import _native
 
-        return cls.from_metadata(_native.Gguf(os.fspath(path)).metadata)
+        return cls.from_metadata(_native.Gguf(os.fspath(path)).fields)
 
-    @property
+    @cached_property
     def hf(self) -> tokenizers.Tokenizer:
-        """The `tokenizers` object; its `encode` parses special tokens and adds BOS and EOS."""
-        return self._hf
+        """The same as a `tokenizers` object, built when first asked for.
+
+        Its `encode` parses special tokens and adds BOS and EOS. Raises `UnsupportedModelError` for
+        the kinds that `tokenizers` does not have (RWKV, PLaMo 2).
+        """
+        hf = assemble(
+            self._parts.hf_model(), self._vocabulary, self._parts, self._whole, self.special_ids
+        )
+        hf.post_processor = self._post_processor()
+        return hf
 
     @property
     def n_vocab(self) -> int:
@@ -117,9 +127,9 @@ class Tokenizer:
         written in the text (`<|im_end|>`) stand for themselves; without it they are ordinary text.
         Raises `RequestError` for a text with a lone surrogate, which is not Unicode text.
         """
-        hf = self._hf if parse_special else self._plain
+        encoder = self._parsing if parse_special else self._plain
         try:
-            ids: list[int] = hf.encode(text, add_special_tokens=False).ids
+            ids = encoder.encode(text)
         except (TypeError, UnicodeEncodeError) as error:
             raise _not_text(text) from error
         return [*self._prefix, *ids, *self._suffix] if add_special else ids
@@ -153,12 +163,12 @@ class Tokenizer:
 
     def token_text(self, token_id: int) -> str:
         """A token as the file writes it: `▁the`, `Ġthe`, `<0x0A>`, `<|im_end|>`."""
-        return self._vocabulary.texts[self._checked(token_id)]
+        return self._vocabulary.text(self._checked(token_id))
 
     def token_bytes(self, token_id: int) -> bytes:
         """What a token means: its part of the text in UTF-8; a special token's spelling."""
         if self._checked(token_id) in self.special_ids:
-            return self._vocabulary.texts[token_id].encode()
+            return self._vocabulary.raw(token_id)
         return self._parts.token_bytes(token_id)
 
     def _bytes_of_ordinary(self, token_id: int) -> bytes:
@@ -171,19 +181,6 @@ class Tokenizer:
             )
         return token_id
 
-    def _assemble(self, whole_tokens: frozenset[int]) -> tokenizers.Tokenizer:
-        """A `tokenizers` object that matches these tokens as a whole; all share one model."""
-        import tokenizers
-
-        hf = tokenizers.Tokenizer(self._parts.model)
-        if self._parts.normalizer is not None:
-            hf.normalizer = self._parts.normalizer
-        if self._parts.pre_tokenizer is not None:
-            hf.pre_tokenizer = self._parts.pre_tokenizer
-        hf.decoder = self._parts.decoder
-        hf.add_tokens(added_tokens(self._vocabulary, sorted(whole_tokens), self.special_ids))
-        return hf
-
     def _post_processor(self) -> Any:
         from tokenizers.processors import TemplateProcessing
 
@@ -192,7 +189,7 @@ class Tokenizer:
         return TemplateProcessing(
             single=[*(names[i] for i in self._prefix), "$A", *(names[i] for i in self._suffix)],
             special_tokens=[
-                {"id": name, "ids": [i], "tokens": [self._vocabulary.texts[i]]}
+                {"id": name, "ids": [i], "tokens": [self._vocabulary.text(i)]}
                 for i, name in names.items()
             ],
         )

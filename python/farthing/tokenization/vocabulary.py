@@ -6,12 +6,16 @@ Keys and their meaning: the GGUF specification, section "Tokenizer" (`tokenizer.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from farthing import _native
 from farthing.errors import ModelFileError
 
 logger = logging.getLogger(__name__)
@@ -38,55 +42,61 @@ SPECIAL_TYPES = frozenset({TokenType.CONTROL, TokenType.UNKNOWN})
 class Vocabulary:
     """Tokens, their types and scores, and the metadata they came from."""
 
-    texts: list[str]
-    """One text per id. Bytes that are not UTF-8 are replaced by a text that cannot occur."""
-    types: list[int]
+    tokens: _native.Strings
+    """One per id."""
+    types: npt.NDArray[np.int32]
     """One `TokenType` per id."""
-    scores: list[float]
+    scores: npt.NDArray[np.float32]
     """One per id; all 0 when the file has none. The higher, the earlier SPM merges the token."""
-    raw: Mapping[int, bytes]
-    """The bytes of those tokens that are not UTF-8."""
     metadata: Mapping[str, Any]
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, Any]) -> Vocabulary:
         """Read and check the arrays; raises `ModelFileError` where they contradict each other."""
-        tokens = _array(metadata, "tokens")
-        if not tokens:
+        tokens = _strings(metadata, "tokens")
+        if not len(tokens):
             raise ModelFileError(f"{PREFIX}tokens is missing or empty: the file has no vocabulary")
-        texts: list[str] = []
-        raw: dict[int, bytes] = {}
-        for token_id, token in enumerate(tokens):
-            if isinstance(token, bytes):
-                raw[token_id] = token
-                token = f"\ufffd{token.hex()}"
-            elif not isinstance(token, str):
-                raise ModelFileError(
-                    f"{PREFIX}tokens[{token_id}] is a {type(token).__name__}, not a string"
-                )
-            texts.append(token)
-        types = _array(metadata, "token_type")
-        scores = _array(metadata, "scores")
-        for key, values in (("token_type", types), ("scores", scores)):
-            if values and len(values) != len(texts):
-                raise ModelFileError(
-                    f"{PREFIX}{key} has {len(values)} entries, {PREFIX}tokens has {len(texts)}"
-                )
+        types = _numbers(metadata, "token_type", len(tokens))
+        scores = _numbers(metadata, "scores", len(tokens))
         return cls(
-            texts=texts,
-            types=[int(kind) for kind in types] or [int(TokenType.NORMAL)] * len(texts),
-            scores=[float(score) for score in scores] or [0.0] * len(texts),
-            raw=raw,
+            tokens=tokens,
+            types=np.asarray(np.full(len(tokens), 1) if types is None else types, np.int32),
+            scores=np.asarray(np.zeros(len(tokens)) if scores is None else scores, np.float32),
             metadata=metadata,
         )
 
     def __len__(self) -> int:
-        return len(self.texts)
+        return len(self.tokens)
+
+    def text(self, token_id: int) -> str:
+        """The text of a token; what is not UTF-8 is replaced by a text that cannot occur."""
+        token = self.tokens[token_id]
+        return token if isinstance(token, str) else f"\ufffd{token.hex()}"
+
+    def raw(self, token_id: int) -> bytes:
+        """The bytes of a token's text."""
+        token = self.tokens[token_id]
+        return token.encode() if isinstance(token, str) else token
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """`text` of every id."""
+        tokens = self.tokens.tolist()
+        return [token if isinstance(token, str) else f"\ufffd{token.hex()}" for token in tokens]
 
     @cached_property
     def ids(self) -> dict[str, int]:
         """Text to id; of equal texts the last id."""
         return {text: token_id for token_id, text in enumerate(self.texts)}
+
+    def find(self, texts: Iterable[str]) -> dict[str, int]:
+        """The ids of those texts that are tokens; much faster than `ids` for a few."""
+        return self.tokens.find(list(texts))
+
+    def of_types(self, types: Iterable[TokenType]) -> list[int]:
+        """The ids of all tokens of some types."""
+        found: list[int] = np.flatnonzero(np.isin(self.types, list(types))).tolist()
+        return found
 
     def token_id(self, name: str) -> int | None:
         """The id under `tokenizer.ggml.<name>_token_id`; None, with a warning, if out of range."""
@@ -104,28 +114,38 @@ class Vocabulary:
         value = self.metadata.get(PREFIX + name)
         return None if value is None else bool(value)
 
-    def merges(self) -> list[tuple[str, str]]:
-        """`tokenizer.ggml.merges`, best first; those that are not UTF-8 are left out.
-
-        Raises `ModelFileError` when there are none or one is not two texts with a space between.
-        """
-        merges = _array(self.metadata, "merges")
-        if not merges:
+    def merges(self) -> _native.Strings:
+        """`tokenizer.ggml.merges`, best first; raises `ModelFileError` when there are none."""
+        merges = _strings(self.metadata, "merges")
+        if not len(merges):
             raise ModelFileError(f"{PREFIX}merges is missing: a BPE vocabulary needs it")
-        written = [merge for merge in merges if isinstance(merge, str)]
-        # From the second character on: the first half is never empty but may be a space.
-        pairs = [
-            (merge[:space], merge[space + 1 :])
-            for merge in written
-            if (space := merge.find(" ", 1)) > 0
-        ]
-        if len(pairs) < len(written):
-            wrong = next(merge for merge in written if merge.find(" ", 1) < 0)
+        return merges
+
+
+def _strings(metadata: Mapping[str, Any], name: str) -> _native.Strings:
+    values = _array(metadata, name)
+    if isinstance(values, _native.Strings):
+        return values
+    for place, value in enumerate(values):
+        if not isinstance(value, str | bytes):
             raise ModelFileError(
-                f"{PREFIX}merges[{merges.index(wrong)}] is {wrong!r}, "
-                "not two texts with a space between"
+                f"{PREFIX}{name}[{place}] is a {type(value).__name__}, not a string"
             )
-        return pairs
+    return _native.Strings(values)
+
+
+def _numbers(metadata: Mapping[str, Any], name: str, wanted: int) -> npt.NDArray[Any] | None:
+    values = _array(metadata, name)
+    if not len(values):
+        return None
+    if len(values) != wanted:
+        raise ModelFileError(
+            f"{PREFIX}{name} has {len(values)} entries, {PREFIX}tokens has {wanted}"
+        )
+    numbers = None if isinstance(values, _native.Strings) else np.asarray(values)
+    if numbers is None or numbers.ndim != 1 or numbers.dtype.kind not in "iufb":
+        raise ModelFileError(f"{PREFIX}{name} is not an array of numbers")
+    return numbers
 
 
 def _array(metadata: Mapping[str, Any], name: str) -> Sequence[Any]:

@@ -2,14 +2,16 @@
 
 use std::path::PathBuf;
 
-use farthing_gguf::{Array, Gguf, Value};
+use farthing_gguf::{Array, Gguf, Value, ValueType};
 use farthing_models::{self as models, Model, Options};
+use numpy::PyArray1;
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString};
+use pyo3::types::{PyDict, PyList};
 
 use crate::error::detached;
 use crate::params;
+use crate::strings::{PyStrings, from_text};
 
 /// A GGUF file or split set, memory-mapped and checked.
 #[pyclass(frozen, name = "Gguf", module = "farthing._native")]
@@ -49,6 +51,21 @@ impl PyGguf {
         let dict = PyDict::new(py);
         for (key, value) in self.file.metadata().iter() {
             dict.set_item(key, from_value(py, value)?)?;
+        }
+        Ok(dict)
+    }
+
+    /// `metadata` for the values that are large: arrays of strings as `Strings`, of numbers as numpy
+    /// arrays.
+    #[getter]
+    fn fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let dict = PyDict::new(py);
+        for (key, value) in self.file.metadata().iter() {
+            let value = match value {
+                Value::Array(array) => from_large_array(py, array)?,
+                value => from_value(py, value)?,
+            };
+            dict.set_item(key, value)?;
         }
         Ok(dict)
     }
@@ -111,13 +128,6 @@ fn from_value<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>
     }
 }
 
-fn from_text<'py>(py: Python<'py>, text: &[u8]) -> Bound<'py, PyAny> {
-    match std::str::from_utf8(text) {
-        Ok(text) => PyString::new(py, text).into_any(),
-        Err(_) => PyBytes::new(py, text).into_any(),
-    }
-}
-
 fn from_array<'py>(py: Python<'py>, array: &Array) -> PyResult<Bound<'py, PyAny>> {
     if let Some(texts) = array.bytes() {
         return Ok(PyList::new(py, texts.map(|text| from_text(py, text)))?.into_any());
@@ -127,4 +137,33 @@ fn from_array<'py>(py: Python<'py>, array: &Array) -> PyResult<Bound<'py, PyAny>
         list.append(from_value(py, &value)?)?;
     }
     Ok(list.into_any())
+}
+
+fn from_large_array<'py>(py: Python<'py>, array: &Array) -> PyResult<Bound<'py, PyAny>> {
+    macro_rules! numbers {
+        ($variant:ident) => {
+            PyArray1::from_iter(
+                py,
+                array.iter().filter_map(|value| match value {
+                    Value::$variant(number) => Some(number),
+                    _ => None,
+                }),
+            )
+            .into_any()
+        };
+    }
+    Ok(match array.element_type() {
+        ValueType::U8 => numbers!(U8),
+        ValueType::I8 => numbers!(I8),
+        ValueType::U16 => numbers!(U16),
+        ValueType::I16 => numbers!(I16),
+        ValueType::U32 => numbers!(U32),
+        ValueType::I32 => numbers!(I32),
+        ValueType::U64 => numbers!(U64),
+        ValueType::I64 => numbers!(I64),
+        ValueType::F32 => numbers!(F32),
+        ValueType::F64 => numbers!(F64),
+        ValueType::String => PyStrings { array: array.clone() }.into_bound_py_any(py)?,
+        ValueType::Bool | ValueType::Array => from_array(py, array)?,
+    })
 }

@@ -10,6 +10,8 @@ mod gguf;
 mod params;
 mod process;
 mod request;
+mod strings;
+mod token_model;
 mod wait;
 
 /// The module; its types are declared in `python/farthing/_native.pyi`.
@@ -23,4 +25,8 @@ mod _native {
     use crate::gguf::PyGguf;
     #[pymodule_export]
     use crate::request::{Finished, PyRequest, Token};
+    #[pymodule_export]
+    use crate::strings::PyStrings;
+    #[pymodule_export]
+    use crate::token_model::PyTokenModel;
 }

@@ -227,8 +227,7 @@ mod tests {
             tokens.extend(pieces);
             let scores: Vec<f32> = (0..tokens.len()).map(|id| f32::from(seed[id])).collect();
             let vocabulary = vocabulary(&tokens);
-            let fallback = Fallback::new(&vocabulary, false, None);
-            let model = Bpe::scored(vocabulary, &scores, fallback);
+            let model = Bpe::scored(vocabulary, &scores, Fallback::default());
             let id = |text: &str| tokens.iter().position(|token| token == text);
             let expected = merged(letters(&text), |left, right| {
                 id(&format!("{left}{right}")).map(|id| descending(scores[id]))
@@ -246,11 +245,10 @@ mod tests {
             let mut tokens: Vec<String> = letters("ab");
             tokens.extend(merges.iter().map(|(left, right)| format!("{left}{right}")));
             let vocabulary = vocabulary(&tokens);
-            let fallback = Fallback::new(&vocabulary, false, None);
             let lines: Vec<String> =
                 merges.iter().map(|(left, right)| format!("{left} {right}")).collect();
             let lines = lines.iter().map(|line| line.as_bytes());
-            let model = Bpe::listed(vocabulary, lines, fallback, false).expect("merges");
+            let model = Bpe::listed(vocabulary, lines, Fallback::default(), false).expect("merges");
             let expected = merged(letters(&text), |left, right| {
                 merges.iter().rposition(|(l, r)| (&**l, &**r) == (left, right)).map(|i| i as u32)
             });
@@ -266,9 +264,8 @@ mod tests {
     #[test]
     fn a_merge_without_two_halves() {
         let vocabulary = vocabulary(&letters("ab"));
-        let fallback = Fallback::new(&vocabulary, false, None);
         let merges: [&[u8]; 2] = [b"a b", b"ab"];
-        let result = Bpe::listed(vocabulary, merges.into_iter(), fallback, false);
+        let result = Bpe::listed(vocabulary, merges.into_iter(), Fallback::default(), false);
         assert_eq!(result.err(), Some(BrokenMerge(1)));
     }
 

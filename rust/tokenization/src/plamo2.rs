@@ -76,7 +76,7 @@ mod tests {
         let tokens: [&[u8]; 4] = [b"a", b"ab", b"b", b"ba"];
         let vocabulary = || Vocabulary::new(tokens.into_iter().map(Some));
         let encode = |scores: &[f32], text: &str| {
-            let fallback = Fallback::new(&vocabulary(), false, Some(99));
+            let fallback = Fallback { bytes: None, unknown: Some(99) };
             let mut ids = Vec::new();
             Plamo2::new(vocabulary(), scores, fallback).encode(text, &mut ids);
             ids

@@ -3,9 +3,6 @@
 
 use crate::{Fallback, Model, Vocabulary};
 
-/// How much worse than the worst token an unknown character is.
-const UNKNOWN_PENALTY: f64 = 10.0;
-
 /// The tokens with their scores.
 pub struct Unigram {
     vocabulary: Vocabulary,
@@ -15,12 +12,15 @@ pub struct Unigram {
 }
 
 impl Unigram {
-    /// One score per id. `fallback` stands for a run of characters without tokens: once, or byte by
-    /// byte.
-    pub fn new(vocabulary: Vocabulary, scores: Vec<f64>, fallback: Fallback) -> Unigram {
-        let worst = scores.iter().copied().fold(f64::INFINITY, f64::min);
-        let worst = if worst.is_finite() { worst } else { 0.0 };
-        Unigram { vocabulary, scores, unknown_score: worst - UNKNOWN_PENALTY, fallback }
+    /// One score per id, and that of a character without a token. `fallback` stands for a run of
+    /// such characters: once, or byte by byte.
+    pub fn new(
+        vocabulary: Vocabulary,
+        scores: Vec<f64>,
+        unknown_score: f64,
+        fallback: Fallback,
+    ) -> Unigram {
+        Unigram { vocabulary, scores, unknown_score, fallback }
     }
 }
 
@@ -89,10 +89,10 @@ mod tests {
 
     fn encode(tokens: &[(&str, f64)], text: &str) -> Vec<u32> {
         let vocabulary = Vocabulary::new(tokens.iter().map(|(text, _)| Some(text.as_bytes())));
-        let fallback = Fallback::new(&vocabulary, false, Some(99));
+        let fallback = Fallback { bytes: None, unknown: Some(99) };
         let scores = tokens.iter().map(|&(_, score)| score).collect();
         let mut ids = Vec::new();
-        Unigram::new(vocabulary, scores, fallback).encode(text, &mut ids);
+        Unigram::new(vocabulary, scores, -14.0, fallback).encode(text, &mut ids);
         ids
     }
 
