@@ -156,6 +156,9 @@ class TokenModel:
         *,
         left_out: Sequence[int],
         unknown: int | None = None,
+        charsmap: bytes | None = None,
+        merge_spaces: bool = False,
+        space_prefix: bool = False,
     ) -> TokenModel: ...
     @staticmethod
     def plamo2(

@@ -16,6 +16,7 @@ from farthing.tokenization.vocabulary import Vocabulary
 if TYPE_CHECKING:
     import tokenizers
     from tokenizers.models import Model
+    from tokenizers.normalizers import Normalizer
 
 _PIECE = 0
 _NO_TOKEN = "\U0010ffff"
@@ -38,7 +39,7 @@ class Encoder:
         self._tokens = parts.tokens
         # A model without tokens gives every piece back as it is, as one unknown token.
         model = Unigram([(_NO_TOKEN, 0.0)], _PIECE, False) if parts.tokens else parts.hf_model()
-        self._cutter = assemble(model, vocabulary, parts, whole, special)
+        self._cutter = assemble(model, parts.normalizer, vocabulary, parts, whole, special)
         texts = ((token_id, vocabulary.text(token_id)) for token_id in whole)
         self._whole = {self._cutter.token_to_id(text): token_id for token_id, text in texts}
 
@@ -64,6 +65,7 @@ class Encoder:
 
 def assemble(
     model: Model,
+    normalizer: Normalizer | None,
     vocabulary: Vocabulary,
     parts: Parts,
     whole: Iterable[int],
@@ -73,8 +75,8 @@ def assemble(
     import tokenizers
 
     hf = tokenizers.Tokenizer(model)
-    if parts.normalizer is not None:
-        hf.normalizer = parts.normalizer
+    if normalizer is not None:
+        hf.normalizer = normalizer
     if parts.pre_tokenizer is not None:
         hf.pre_tokenizer = parts.pre_tokenizer
     if parts.decoder is not None:

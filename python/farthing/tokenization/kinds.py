@@ -36,6 +36,8 @@ class Parts:
     """From pieces to ids; None where `hf_model` does it."""
     hf_model: Callable[[], Model] = no_hf_model
     """Makes the same for `tokenizers`; raises `UnsupportedModelError` if it has no such kind."""
+    hf_normalizer: Callable[[], Normalizer] | None = None
+    """Makes for `tokenizers` what `tokens` does to a piece first."""
     decoder: Decoder | None = None
     normalizer: Normalizer | None = None
     pre_tokenizer: PreTokenizer | None = None

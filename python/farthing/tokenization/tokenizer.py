@@ -109,8 +109,14 @@ class Tokenizer:
         Its `encode` parses special tokens and adds BOS and EOS. Raises `UnsupportedModelError` for
         the kinds that `tokenizers` does not have (RWKV, PLaMo 2).
         """
+        parts = self._parts
         hf = assemble(
-            self._parts.hf_model(), self._vocabulary, self._parts, self._whole, self.special_ids
+            parts.hf_model(),
+            parts.normalizer if parts.hf_normalizer is None else parts.hf_normalizer(),
+            self._vocabulary,
+            parts,
+            self._whole,
+            self.special_ids,
         )
         hf.post_processor = self._post_processor()
         return hf

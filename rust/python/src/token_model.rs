@@ -2,7 +2,8 @@
 
 use farthing_gguf::Array;
 use farthing_tokenization::{
-    Bpe, BrokenMerge, Fallback, Longest, Model, Plamo2, Unigram, Vocabulary,
+    Bpe, BrokenMerge, Charsmap, Fallback, Longest, Model, Normalization, Plamo2, Unigram,
+    Vocabulary,
 };
 use numpy::{PyArrayMethods, PyReadonlyArray1};
 use pyo3::prelude::*;
@@ -70,9 +71,15 @@ impl PyTokenModel {
         built(py, move || Ok(Bpe::scored(vocabulary(&tokens, &left_out), &scores, fallback)))
     }
 
-    /// The most probable cut. A run of characters without tokens is one unknown token.
+    /// The most probable cut, after SentencePiece's normalization by the compiled table `charsmap`.
+    /// A run of characters without tokens is one unknown token. Raises `ModelFileError` for a broken
+    /// table.
     #[staticmethod]
-    #[pyo3(signature = (tokens, scores, unknown_score, *, left_out, unknown=None))]
+    #[pyo3(signature = (
+        tokens, scores, unknown_score, *, left_out, unknown=None, charsmap=None, merge_spaces=false,
+        space_prefix=false
+    ))]
+    #[allow(clippy::too_many_arguments)]
     fn unigram(
         py: Python<'_>,
         tokens: &Bound<'_, PyAny>,
@@ -80,11 +87,18 @@ impl PyTokenModel {
         unknown_score: f64,
         left_out: Vec<u32>,
         unknown: Option<u32>,
+        charsmap: Option<&[u8]>,
+        merge_spaces: bool,
+        space_prefix: bool,
     ) -> PyResult<Self> {
         let (tokens, scores) = (to_array(tokens)?, scores.to_vec()?);
         let fallback = Fallback { bytes: None, unknown };
+        let charsmap = charsmap.map(|bytes| Charsmap::new(bytes).ok_or_else(broken_charsmap));
+        let charsmap = charsmap.transpose()?;
+        let normalization = Normalization { charsmap, merge_spaces, space_prefix };
         built(py, move || {
-            Ok(Unigram::new(vocabulary(&tokens, &left_out), scores, unknown_score, fallback))
+            let vocabulary = vocabulary(&tokens, &left_out);
+            Ok(Unigram::new(vocabulary, scores, unknown_score, fallback, normalization))
         })
     }
 
@@ -134,6 +148,12 @@ fn built<M: Model + 'static>(
 ) -> PyResult<PyTokenModel> {
     let model = detached(py, build)?;
     Ok(PyTokenModel { model: Box::new(model) })
+}
+
+fn broken_charsmap() -> PyErr {
+    ModelFileError::new_err(
+        "tokenizer.ggml.precompiled_charsmap is broken: its parts do not add up to its size",
+    )
 }
 
 fn vocabulary(tokens: &Array, left_out: &[u32]) -> Vocabulary {

@@ -6,15 +6,19 @@
 #![forbid(unsafe_code)]
 
 mod bpe;
+mod charsmap;
 mod fallback;
 mod longest;
+mod normalization;
 mod plamo2;
 mod unigram;
 mod vocabulary;
 
 pub use bpe::{Bpe, BrokenMerge};
+pub use charsmap::Charsmap;
 pub use fallback::Fallback;
 pub use longest::Longest;
+pub use normalization::Normalization;
 pub use plamo2::Plamo2;
 pub use unigram::Unigram;
 pub use vocabulary::Vocabulary;

@@ -1,7 +1,7 @@
 //! The most probable cut of a piece into tokens (Kudo 2018, "Subword Regularization"), found as by
 //! Viterbi; the scores are logarithms of probabilities.
 
-use crate::{Fallback, Model, Vocabulary};
+use crate::{Fallback, Model, Normalization, Vocabulary};
 
 /// The tokens with their scores.
 pub struct Unigram {
@@ -9,6 +9,7 @@ pub struct Unigram {
     scores: Vec<f64>,
     unknown_score: f64,
     fallback: Fallback,
+    normalization: Normalization,
 }
 
 impl Unigram {
@@ -19,8 +20,9 @@ impl Unigram {
         scores: Vec<f64>,
         unknown_score: f64,
         fallback: Fallback,
+        normalization: Normalization,
     ) -> Unigram {
-        Unigram { vocabulary, scores, unknown_score, fallback }
+        Unigram { vocabulary, scores, unknown_score, fallback, normalization }
     }
 }
 
@@ -34,6 +36,7 @@ struct Step {
 
 impl Model for Unigram {
     fn encode(&self, piece: &str, ids: &mut Vec<u32>) {
+        let piece = self.normalization.apply(piece);
         let bytes = piece.as_bytes();
         let nowhere = Step { score: f64::NEG_INFINITY, start: 0, token: None };
         let mut best = vec![nowhere; bytes.len() + 1];
@@ -92,7 +95,8 @@ mod tests {
         let fallback = Fallback { bytes: None, unknown: Some(99) };
         let scores = tokens.iter().map(|&(_, score)| score).collect();
         let mut ids = Vec::new();
-        Unigram::new(vocabulary, scores, -14.0, fallback).encode(text, &mut ids);
+        let normalization = Normalization::default();
+        Unigram::new(vocabulary, scores, -14.0, fallback, normalization).encode(text, &mut ids);
         ids
     }
 
