@@ -30,27 +30,94 @@ _SCRIPTS = [
     (0x1F300, 0x1F6FF),
     (0x20000, 0x2A6DF),
 ]
-_WORDS = (
-    "the The THE hello World don't I'M we'll you'VE it's l'été naïve camelCase snake_case "
-    "x86_64 3.14 1e-9 12345678901 0xFF v2.0 e.g. U.S.A. https://example.org/?q=a%20b#c "
-    "if(x==1){return\ty;} <b>bold</b> </s> <unk> [INST] ``` --- ... !!! ?! ,,, ;-) $100 €5 @me #tag "
-    "你好，世界。 中文和English混排 日本語テスト カタカナ 한국어 문장 Привет мир Ελληνικά עברית العربية ٣٤٥ १२३ "
-    "नमस्ते ไทย ၁၂ Größe İstanbul ǅ ﬁ Å ½ ² Ⅷ ①"
-).split(" ")
+_WORDS = [
+    "the",
+    "The",
+    "THE",
+    "hello",
+    "World",
+    "don't",
+    "I'M",
+    "we'll",
+    "you'VE",
+    "it's",
+    "l'été",
+    "naïve",
+    "camelCase",
+    "snake_case",
+    "x86_64",
+    "3.14",
+    "1e-9",
+    "12345678901",
+    "0xFF",
+    "v2.0",
+    "e.g.",
+    "U.S.A.",
+    "https://example.org/?q=a%20b#c",
+    "if(x==1){return\ty;}",
+    "<b>bold</b>",
+    "</s>",
+    "<unk>",
+    "[INST]",
+    "```",
+    "---",
+    "...",
+    "!!!",
+    "?!",
+    ",,,",
+    ";-)",
+    "$100",
+    "€5",
+    "@me",
+    "#tag",
+    "你好，世界。",
+    "中文和English混排",
+    "日本語テスト",
+    "カタカナ",
+    "한국어",
+    "문장",
+    "Привет",
+    "мир",
+    "Ελληνικά",
+    "עברית",
+    "العربية",
+    "٣٤٥",
+    "१२३",
+    "नमस्ते",
+    "ไทย",
+    "၁၂",
+    "Größe",
+    "İstanbul",
+    "ǅ",
+    "ﬁ",
+    "Å",
+    "½",
+    "²",
+    "Ⅷ",
+    "①",
+]
 _EMOJI = ["👩\u200d🔬", "👨\u200d👩\u200d👧\u200d👦", "🏳️\u200d🌈", "👍🏽", "🇩🇪", "1️⃣", "☺️", "🦊"]
-_SPACES = [" ", " ", " ", "\n", "\t", "\r\n", "\r", "\u00a0", "\u3000", "\u2003", "\u200b", "\u2028", "\x0b", "\x85"]
+_SPACES = [*"   \n\t\r\x0b\x85\u00a0\u3000\u2003\u200b\u2028", "\r\n"]
 
 
 @cache
 def _of_category(category: str) -> str:
     """A few hundred characters of a general category, spread over the planes."""
-    characters = [chr(i) for i in range(sys.maxunicode + 1) if unicodedata.category(chr(i)) == category]
+    characters = [
+        character
+        for character in map(chr, range(sys.maxunicode + 1))
+        if unicodedata.category(character) == category
+    ]
     return "".join(characters[:: len(characters) // 400 + 1])
 
 
 def random_texts(seed: int, count: int, spellings: Sequence[str] = ()) -> Iterator[str]:
     """Texts of up to some 20 pieces; `spellings` are those of special tokens."""
     random = Random(seed)
+
+    def one_of(*categories: str) -> str:
+        return random.choice(_of_category(random.choice(categories)))
+
     pieces = [
         lambda: random.choice(_WORDS),
         lambda: random.choice(_WORDS),
@@ -61,13 +128,11 @@ def random_texts(seed: int, count: int, spellings: Sequence[str] = ()) -> Iterat
         lambda: str(random.randrange(10 ** random.randint(1, 12))),
         lambda: "".join(chr(random.randint(*random.choice(_SCRIPTS))) for _ in range(3)),
         lambda: _run(random),
-        lambda: "".join(random.choice(_of_category(random.choice(["Mn", "Mc", "Me"]))) for _ in range(2)),
-        lambda: random.choice(_of_category(random.choice(["Cc", "Cf", "Co", "Cn"]))),
-        lambda: random.choice(
-            _of_category(random.choice(["Lt", "Lm", "Nl", "No", "Pc", "Pd", "Sk", "Sm", "Sc", "So", "Zs"]))
-        ),
+        lambda: one_of("Mn", "Mc", "Me") + one_of("Mn", "Mc", "Me"),
+        lambda: one_of("Cc", "Cf", "Co", "Cn"),
+        lambda: one_of("Lt", "Lm", "Nl", "No", "Pc", "Pd", "Sk", "Sm", "Sc", "So", "Zs"),
         lambda: random.choice(spellings) if spellings else "",
-    ]  # fmt: skip
+    ]
     for _ in range(count):
         yield "".join(random.choice(pieces)() for _ in range(random.randint(1, 20)))
 

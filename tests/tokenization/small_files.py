@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import gguf
-import numpy as np
 
 
 def write_vocabulary(path: Path, metadata: dict[str, Any]) -> None:
@@ -15,11 +14,7 @@ def write_vocabulary(path: Path, metadata: dict[str, Any]) -> None:
     for name, value in metadata.items():
         if name == "general.architecture":
             continue
-        if isinstance(value, list) and isinstance(value[0], bytes):
-            writer.add_array(name, [np.frombuffer(item, np.uint8) for item in value])
-        elif isinstance(value, list):
-            writer.add_array(name, value)
-        elif isinstance(value, bytes):
+        if isinstance(value, list | bytes):
             writer.add_array(name, value)
         elif isinstance(value, bool):
             writer.add_bool(name, value)

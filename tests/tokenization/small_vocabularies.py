@@ -69,7 +69,17 @@ def bpe(
 
 def rwkv(tokens: list[bytes] | None = None, **fields: Any) -> dict[str, Any]:
     """RWKV: `<s>`, the 256 bytes, then `tokens`, which may end within a character."""
-    longer = [b"he", b"hello", b" hello", b"\n\n", b"'s", b"\\n", "é".encode(), b"\xe4\xb8", b"ab\xc3"]
+    longer = [
+        b"he",
+        b"hello",
+        b" hello",
+        b"\n\n",
+        b"'s",
+        b"\\n",
+        "é".encode(),
+        b"\xe4\xb8",
+        b"ab\xc3",
+    ]
     tokens = [bytes([byte]) for byte in range(256)] + (longer if tokens is None else tokens)
     return {
         "tokenizer.ggml.model": "rwkv",
