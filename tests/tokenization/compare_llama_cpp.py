@@ -3,9 +3,9 @@
     pip install llama-cpp-python
     python tests/tokenization/compare_llama_cpp.py --texts 2000 --seed 1 vocabulary.gguf ...
 
-Where llama.cpp leaves what the models' own tokenizers do, those are followed here. Every such cause is
-a row of `CAUSES`: a change to the text after which both agree. A difference that no change explains
-is printed, and the exit code is then 1.
+Where llama.cpp leaves what the models' own tokenizers do, those are followed here. Every such cause
+is a row of `CAUSES`: a change to the text after which both agree. A difference that no change
+explains is printed, and the exit code is then 1.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def drop_spellings(text: str) -> str:
 def untouched_by_bert(character: str) -> bool:
     """What llama.cpp's table of BERT's normal form gets wrong.
 
-    It drops every mark (BERT only non-spacing ones), keeps one letter of a Hangul syllable, and knows
-    neither control characters beyond ASCII, nor unassigned ones, nor young punctuation as BERT does.
+    It drops every mark (BERT only non-spacing ones), keeps one letter of a Hangul syllable, and has
+    other control characters, unassigned ones and punctuation beyond ASCII than BERT.
     """
     return (
         unicodedata.category(character)[0] in "MC"
@@ -65,7 +65,7 @@ def untouched_by_bert(character: str) -> bool:
 CAUSES: Mapping[str, Callable[[str], str]] = {
     "not put in normal form C": lambda text: unicodedata.normalize("NFC", text),
     "type of a token overridden by its spelling": drop_spellings,
-    # In patterns such as `\s+` beside ranges that hold such a space, and beside tokens that swallow.
+    # In patterns such as `\s+` beside ranges that hold such a space; beside tokens that swallow it.
     "white space beyond ASCII": without(lambda c: c.isspace() and not c.isascii()),
     # `tokenizers` merges across a byte that has no token, llama.cpp does not.
     "control characters without a token": without(lambda c: c < " " and c != "\n"),

@@ -5,13 +5,16 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_vocabularies import CONTROL, bpe, spm
+from small_vocabularies import CONTROL, bpe, plamo2, rwkv, sentencepiece_bpe, spm
 
 from farthing.tokenization import Tokenizer
 
 TOKENIZERS = {
     "spm": Tokenizer.from_metadata(spm()),
     "bpe": Tokenizer.from_metadata(bpe(extra=[("<|im_end|>", CONTROL)])),
+    "gemma4": Tokenizer.from_metadata(sentencepiece_bpe()),
+    "rwkv": Tokenizer.from_metadata(rwkv()),
+    "plamo2": Tokenizer.from_metadata(plamo2()),
 }
 
 
@@ -69,6 +72,6 @@ def test_pieces_join_to_the_whole_text(kind: str, seed: st.DataObject) -> None:
 @given(raw=st.binary(max_size=12))
 def test_any_bytes(kind: str, raw: bytes) -> None:
     tokenizer = TOKENIZERS[kind]
-    first = 0 if kind == "bpe" else 3
+    first = {"spm": 3, "bpe": 0, "gemma4": 4, "rwkv": 1, "plamo2": 5}[kind]
     got = pieces(tokenizer, [first + byte for byte in raw])
     assert "".join(got) == raw.decode("utf-8", "replace")

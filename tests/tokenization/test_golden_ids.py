@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from farthing.tokenization import Tokenizer
 
@@ -108,3 +110,21 @@ def test_sentences_of_a_bert_model(data: Path) -> None:
     tokenizer = tokenizer_of(data / "models/all-minilm-l6-v2-f16.gguf")
     for row in rows["all-minilm-l6-v2-f16.gguf"]:
         assert tokenizer.encode(row["text"]) == row["ids"]
+
+
+@pytest.mark.parametrize("name", VOCABULARIES)
+@settings(max_examples=40, deadline=None)
+@given(seed=st.data())
+def test_a_stream_of_any_tokens_joins_to_the_whole(
+    name: str, data: Path, seed: st.DataObject
+) -> None:
+    tokenizer = tokenizer_of(data / f"vocab/ggml-vocab-{name}.gguf")
+    ids = seed.draw(st.lists(st.integers(0, tokenizer.n_vocab - 1), max_size=30))
+    ids += tokenizer.encode(seed.draw(st.text(max_size=10)))
+    skip_special = seed.draw(st.booleans())
+    detokenizer = tokenizer.detokenizer(skip_special=skip_special)
+    pieces = [*map(detokenizer.push, ids), detokenizer.flush()]
+    kept = [i for i in ids if not (skip_special and i in tokenizer.special_ids)]
+    raw = b"".join(map(tokenizer.token_bytes, kept))
+    assert "".join(pieces) == raw.decode("utf-8", "replace")
+    assert "".join(pieces) == tokenizer.decode(ids, skip_special, continuation=True)
