@@ -59,6 +59,7 @@ class Engine:
         kv_type: str = "f16",
         max_sequences: int = 8,
         n_batch: int = 512,
+        repack: bool | None = None,
     ) -> Engine: ...
     @property
     def info(self) -> dict[str, Any]: ...

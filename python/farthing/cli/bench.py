@@ -37,6 +37,7 @@ def command(
     ] = None,
     repetitions: Annotated[int, typer.Option("-r", "--repetitions", min=1)] = 5,
     kv_type: flags.KvType = "f16",
+    repack: flags.Repack = None,
     profile: Annotated[
         bool, typer.Option("--profile", help="Also show where the time goes, by part.")
     ] = False,
@@ -65,7 +66,7 @@ def command(
         raise typer.BadParameter("there is nothing to measure: give -p or -n above 0")
     rows: list[dict[str, Any]] = []
     for n_threads in [None] if threads is None else flags.numbers(threads):
-        bench = Bench(path, cases, n_threads, kv_type)
+        bench = Bench(path, cases, n_threads, kv_type, repack)
         rows += bench.rows(cases, repetitions, profile=profile)
         bench.close()
     if output is Format.json:

@@ -14,6 +14,13 @@ Context = Annotated[
 ]
 Threads = Annotated[int | None, typer.Option("-t", "--threads", help="Computing threads.")]
 KvType = Annotated[str, typer.Option("--kv-type", help="Type of the KV cache: f16 or f32.")]
+Repack = Annotated[
+    bool | None,
+    typer.Option(
+        "--repack/--no-repack",
+        help="Rearrange weights in memory, or leave them as in the file (default: by memory).",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 MaxTokens = Annotated[

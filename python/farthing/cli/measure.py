@@ -39,7 +39,12 @@ class Bench:
     """A model loaded for some cases."""
 
     def __init__(
-        self, path: Path, cases: Sequence[Case], n_threads: int | None, kv_type: str
+        self,
+        path: Path,
+        cases: Sequence[Case],
+        n_threads: int | None,
+        kv_type: str,
+        repack: bool | None,
     ) -> None:
         self._gguf = _native.Gguf(path)
         self._engine = _native.Engine(
@@ -48,6 +53,7 @@ class Bench:
             n_threads=n_threads,
             kv_type=kv_type,
             max_sequences=max(case.n_parallel for case in cases),
+            repack=repack,
         )
         self._random = random.Random(0)
         self._n_vocab = self._engine.info["n_vocab"]

@@ -36,6 +36,7 @@ def command(
     ctx_size: flags.Context = None,
     threads: flags.Threads = None,
     kv_type: flags.KvType = "f16",
+    repack: flags.Repack = None,
     temp: flags.Temperature = None,
     top_k: flags.TopK = None,
     top_p: flags.TopP = None,
@@ -73,7 +74,7 @@ def command(
         ignore_eos=ignore_eos,
         stop=stop,
     )
-    with Model(name, n_ctx=ctx_size, n_threads=threads, kv_type=kv_type) as model:
+    with Model(name, n_ctx=ctx_size, n_threads=threads, kv_type=kv_type, repack=repack) as model:
         plain = raw or model.chat_template.source is None
         if plain and (system is not None or session is not None):
             why = "--raw is given" if raw else "the model has no chat template"

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use memmap2::{Mmap, MmapMut};
 
 enum Owner {
-    Map(Mmap),
+    File(Mmap),
+    Memory(Mmap),
     Buffer(Vec<u8>),
 }
 
@@ -32,19 +33,45 @@ impl Bytes {
         // in this crate under another name first, never in place. That no other program changes
         // the file is the documented condition of opening one.
         let map = unsafe { Mmap::map(file)? };
-        Ok(Bytes::owned(Owner::Map(map)))
+        Ok(Bytes::owned(Owner::File(map)))
     }
 
     /// Copies `data` to memory that is aligned as a mapped file is.
     pub(crate) fn aligned(data: &[u8]) -> io::Result<Bytes> {
         let mut map = MmapMut::map_anon(data.len())?;
         map.copy_from_slice(data);
-        Ok(Bytes::owned(Owner::Map(map.make_read_only()?)))
+        Ok(Bytes::owned(Owner::Memory(map.make_read_only()?)))
+    }
+
+    /// Writes `len` bytes to memory of their own, in large pages where the system has them.
+    ///
+    /// # Errors
+    /// The system refuses the memory.
+    pub fn build(len: usize, write: impl FnOnce(&mut [u8])) -> io::Result<Bytes> {
+        let mut map = MmapMut::map_anon(len)?;
+        #[cfg(target_os = "linux")]
+        let _ = map.advise(memmap2::Advice::HugePage);
+        write(&mut map);
+        Ok(Bytes::owned(Owner::Memory(map.make_read_only()?)))
+    }
+
+    /// Gives back the memory of a range of a mapped file: it is read again when it is next used.
+    pub fn release(&self, range: Range<usize>) {
+        #[cfg(unix)]
+        if let Owner::File(map) = &*self.owner
+            && self.slice(range.clone()).is_some()
+        {
+            let start = self.range.start + range.start;
+            // SAFETY: the map is of a file and never written: what is dropped is read again.
+            let _ = unsafe {
+                map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, start, range.len())
+            };
+        }
     }
 
     fn owned(owner: Owner) -> Bytes {
         let len = match &owner {
-            Owner::Map(map) => map.len(),
+            Owner::File(map) | Owner::Memory(map) => map.len(),
             Owner::Buffer(buffer) => buffer.len(),
         };
         Bytes { owner: Arc::new(owner), range: 0..len }
@@ -75,7 +102,7 @@ impl Bytes {
 
     #[cfg(unix)]
     fn advise(&self, advice: memmap2::Advice) {
-        if let Owner::Map(map) = &*self.owner {
+        if let Owner::File(map) = &*self.owner {
             // Advice that is not taken changes nothing but the time that the first access takes.
             let _ = map.advise_range(advice, self.range.start, self.range.len());
         }
@@ -92,7 +119,7 @@ impl Deref for Bytes {
 
     fn deref(&self) -> &[u8] {
         let whole: &[u8] = match &*self.owner {
-            Owner::Map(map) => map,
+            Owner::File(map) | Owner::Memory(map) => map,
             Owner::Buffer(buffer) => buffer,
         };
         &whole[self.range.clone()]

@@ -17,6 +17,7 @@ pub mod kv;
 mod math;
 pub mod matmul;
 pub mod norm;
+pub mod panels;
 pub mod profile;
 pub mod quant;
 mod raw;

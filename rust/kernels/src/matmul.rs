@@ -6,14 +6,16 @@
 use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::ops::Range;
+use std::ptr;
 
 use crate::activations::Activations;
 use crate::float::float_tile;
 use crate::isa::{Isa, Kernel, LANES, LEVELS, Level, dispatch_at};
+use crate::panels;
 use crate::quant::{Block, Float, Quant};
 use crate::raw::RawMut;
 use crate::team::Team;
-use crate::tile::{Format, Panel, Place, multiply};
+use crate::tile::{Format, Panel, Place, Single, multiply};
 
 pub mod groups;
 
@@ -27,13 +29,17 @@ const FEW: usize = 8;
 /// Rows in a thread's unit of work.
 const UNIT: usize = 32;
 
-/// A weight matrix in the file's bytes: `rows` × `k`, row after row.
+/// Bytes between what is read of a panel and what is fetched.
+const DISTANCE: usize = 4096;
+
+/// A weight matrix, `rows` × `k`, in the file's bytes, row after row, or in panels.
 #[derive(Clone, Copy)]
 pub struct Matrix<'a> {
     quant: &'static Quant,
     data: &'a [u8],
     rows: usize,
     k: usize,
+    in_panels: bool,
 }
 
 impl<'a> Matrix<'a> {
@@ -58,7 +64,23 @@ impl<'a> Matrix<'a> {
                 data.len()
             ));
         }
-        Ok(Matrix { quant, data, rows, k })
+        Ok(Matrix { quant, data, rows, k, in_panels: false })
+    }
+
+    /// A matrix that [`panels::rearrange`] has written.
+    ///
+    /// # Errors
+    /// As for [`Matrix::new`]; or the type or the number of rows are not fit for panels.
+    pub fn in_panels(
+        quant: &'static Quant,
+        data: &'a [u8],
+        rows: usize,
+        k: usize,
+    ) -> Result<Self, String> {
+        if !panels::fits(quant, rows) {
+            return Err(format!("{rows} rows of {} do not make panels of {LANES}", quant.name));
+        }
+        Ok(Matrix { in_panels: true, ..Matrix::new(quant, data, rows, k)? })
     }
 
     /// Rows, which are outputs.
@@ -76,8 +98,14 @@ impl<'a> Matrix<'a> {
     /// # Panics
     /// There is no such row, or `out` has another length than a row.
     pub fn row(&self, row: usize, out: &mut [f32]) {
-        let bytes = self.data.len() / self.rows;
-        self.quant.dequantize(&self.data[row * bytes..][..bytes], out);
+        let len = self.data.len() / self.rows;
+        if self.in_panels {
+            let mut bytes = vec![0; len];
+            panels::row(self.quant, self.data, row, &mut bytes);
+            self.quant.dequantize(&bytes, out);
+        } else {
+            self.quant.dequantize(&self.data[row * len..][..len], out);
+        }
     }
 }
 
@@ -157,7 +185,13 @@ pub fn float_columns<T: Float>(share: Share) {
 
 /// A share whose weights are quantized.
 pub fn tile_columns<T: Block>(share: Share) {
-    SCRATCH.with_borrow_mut(|scratch| tile_rows::<T>(share, scratch));
+    SCRATCH.with_borrow_mut(|scratch| {
+        if share.w.in_panels {
+            tile_rows::<T, true>(share, scratch);
+        } else {
+            tile_rows::<T, false>(share, scratch);
+        }
+    });
 }
 
 thread_local! {
@@ -176,7 +210,7 @@ struct Scratch {
     results: Vec<f32>,
 }
 
-fn tile_rows<T: Block>(share: Share, scratch: &mut Scratch) {
+fn tile_rows<T: Block, const PANELS: bool>(share: Share, scratch: &mut Scratch) {
     let Share { level, w, rows, x, out } = share;
     let stride = w.data.len() / w.rows;
     let Scratch { panels, padded, results } = scratch;
@@ -190,7 +224,9 @@ fn tile_rows<T: Block>(share: Share, scratch: &mut Scratch) {
             results.resize(x.n * LANES, 0.0);
             let out_stride = (results.as_mut_ptr(), LANES);
             // SAFETY: 16 rows of padding and weights; 16 results for each column.
-            unsafe { strip::<T>(level, padded.as_ptr(), stride, &mut panels[..1], x, out_stride) };
+            unsafe {
+                strip::<T, PANELS>(level, padded.as_ptr(), stride, &mut panels[..1], x, out_stride)
+            };
             for c in 0..x.n {
                 // SAFETY: these rows' results are this share's alone.
                 unsafe { out.write_all(c * w.rows + row, &results[c * LANES..][..left]) };
@@ -202,7 +238,7 @@ fn tile_rows<T: Block>(share: Share, scratch: &mut Scratch) {
         // SAFETY: 16 or 32 rows from `row` are in the matrix, and their results this share's alone.
         unsafe {
             let out = (out.at(row), w.rows);
-            strip::<T>(level, first, stride, &mut panels[..n_panels], x, out);
+            strip::<T, PANELS>(level, first, stride, &mut panels[..n_panels], x, out);
         }
         row += n_panels * LANES;
     }
@@ -211,9 +247,9 @@ fn tile_rows<T: Block>(share: Share, scratch: &mut Scratch) {
 /// 16 rows for each of the panels, all columns.
 ///
 /// # Safety
-/// The rows are at `first`, `stride` bytes apart; 16 results for each panel can be written for each
+/// The rows are at `first`, `stride` bytes apart, or their panels are; 16 results for each panel can be written for each
 /// column at `out.0 + c * out.1`.
-unsafe fn strip<T: Block>(
+unsafe fn strip<T: Block, const PANELS: bool>(
     level: Level,
     first: *const u8,
     stride: usize,
@@ -221,6 +257,13 @@ unsafe fn strip<T: Block>(
     x: &Activations,
     out: (*mut f32, usize),
 ) {
+    if x.n == 1 {
+        let strips = panels.len();
+        let single = Single { first, stride, strips, x, out: out.0, distance: DISTANCE };
+        // SAFETY: the caller's conditions.
+        unsafe { single.run::<T, PANELS>(level) };
+        return;
+    }
     let few = x.n <= FEW;
     let chunk = if few { SMALL_CHUNK } else { CHUNK };
     let n_panels = panels.len();
@@ -228,26 +271,29 @@ unsafe fn strip<T: Block>(
     for k in (0..x.k).step_by(chunk) {
         let len = chunk.min(x.k - k);
         let (done, blocks) = (k / T::LEN, len / T::LEN);
-        // The rows after these come next in memory, and are fetched evenly meanwhile.
-        let next = first.wrapping_add(n_panels * panel_bytes);
+        let done_bytes = done * LANES * size_of::<T>();
+        let mut next = [ptr::null(); 2];
         for (g, panel) in panels.iter_mut().enumerate() {
-            let first = first.wrapping_add(g * panel_bytes + done * size_of::<T>());
-            let ahead = if few {
-                next.wrapping_add(g * panel_bytes + done * LANES * size_of::<T>())
-            } else {
-                first
-            };
+            let strip = first.wrapping_add(g * panel_bytes);
+            let first = strip.wrapping_add(if PANELS { done_bytes } else { done * size_of::<T>() });
             // SAFETY: the caller's conditions.
-            unsafe { panel.fill::<T>(level, first, stride, blocks, ahead) };
+            unsafe { panel.fill::<T, PANELS>(level, first, stride, blocks, first) };
+            next[g] = if few && PANELS {
+                first.wrapping_add(DISTANCE)
+            } else {
+                // The rows after these come next in memory, and are fetched evenly meanwhile.
+                strip.wrapping_add(n_panels * panel_bytes + done_bytes)
+            };
         }
-        let start = next.wrapping_add(done * n_panels * LANES * size_of::<T>());
-        let end = if few {
-            start
-        } else {
-            start.wrapping_add(n_panels * LANES * blocks * size_of::<T>())
+        let place = Place {
+            columns: 0..x.n,
+            k,
+            len,
+            out: out.0,
+            out_stride: out.1,
+            ahead: next,
+            ahead_len: blocks * LANES * size_of::<T>(),
         };
-        let place =
-            Place { columns: 0..x.n, k, len, out: out.0, out_stride: out.1, ahead: start..end };
         // SAFETY: the caller's conditions; the panels are filled and the columns exist.
         unsafe { multiply(level, Format::of::<T>(), panels, x, place) };
     }

@@ -5,6 +5,7 @@
 //! says how 16 weights are loaded.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::simd::prelude::*;
 
 use crate::isa::{B, F, Isa, LANES, prefetch};
@@ -56,6 +57,7 @@ pub struct Quant {
     /// Whether activations are quantized to int8 for it.
     pub int8: bool,
     dequantize: fn(&[u8], &mut [f32]),
+    pub(crate) narrow: Option<Range<usize>>,
     pub(crate) columns: fn(Share),
 }
 
@@ -123,6 +125,7 @@ impl Quant {
                     block.dequantize(out);
                 }
             },
+            narrow: T::NARROW,
             columns: tile_columns::<T>,
         }
     }
@@ -139,6 +142,7 @@ impl Quant {
                     *out = T::dequantize(bytes);
                 }
             },
+            narrow: None,
             columns: float_columns::<T>,
         }
     }
@@ -151,6 +155,16 @@ pub enum Offset {
     Bias(u32),
     /// A minimum for every scale.
     Min,
+}
+
+impl Offset {
+    /// The bias's logarithm; 0 without one.
+    pub const fn bias(self) -> u32 {
+        match self {
+            Offset::Bias(bias) => bias,
+            Offset::Min => 0,
+        }
+    }
 }
 
 /// A block of quantized weights, laid out as in the file.
@@ -170,13 +184,17 @@ pub unsafe trait Block: Sized + 'static {
     const OFFSET: Offset;
     /// Whether bytes of the tile exceed 127.
     const WIDE: bool;
+    /// Where the one field of a block is that is shorter than 4 bytes, the others being read in fours
+    /// before and after it; empty if there is none. Types read in another manner have no such thing,
+    /// and stay as the file has them: see [`crate::panels`].
+    const NARROW: Option<Range<usize>> = None;
 
     /// The meaning of the format. `out` has `LEN` places.
     fn dequantize(&self, out: &mut [f32]);
 
     /// One block of each of 16 rows as a tile; must be `#[inline(always)]` and agree with
     /// `dequantize`.
-    fn unpack<A: Isa>(isa: A, rows: Rows<Self>, out: Unpacked);
+    fn unpack<A: Isa, const PANELS: bool>(isa: A, rows: Rows<Self, PANELS>, out: Unpacked);
 }
 
 /// Where a block is unpacked to.
@@ -189,29 +207,30 @@ pub struct Unpacked<'a> {
     pub mins: &'a mut [F],
 }
 
-/// The blocks that stand at the same place of 16 consecutive rows.
-pub struct Rows<'a, T> {
+/// The blocks that stand at the same place of 16 consecutive rows: as the file has them, or in a panel
+/// ([`crate::panels`]), where each field of the 16 stands side by side.
+pub struct Rows<'a, T, const PANELS: bool> {
     first: *const u8,
     stride: usize,
     ahead: *const u8,
     blocks: PhantomData<&'a T>,
 }
 
-impl<T> Clone for Rows<'_, T> {
+impl<T, const PANELS: bool> Clone for Rows<'_, T, PANELS> {
     fn clone(&self) -> Self {
         *self
     }
 }
-impl<T> Copy for Rows<'_, T> {}
+impl<T, const PANELS: bool> Copy for Rows<'_, T, PANELS> {}
 
-impl<T: Block> Rows<'_, T> {
+impl<T: Block, const PANELS: bool> Rows<'_, T, PANELS> {
     const LARGE: bool = size_of::<T>() > 64;
 
     /// Memory from `ahead` on, as much as the blocks have, is fetched while they are read: a large
     /// block's piece by piece, as more requests at a time than the cache can have open would stall.
     ///
     /// # Safety
-    /// At `first + r * stride`, for each `r < 16`, there is a `T`.
+    /// At `first + r * stride`, for each `r < 16`, there is a `T`; or, in a panel, 16 of them at `first`.
     #[inline(always)]
     pub unsafe fn new(first: *const u8, stride: usize, ahead: *const u8) -> Self {
         if !Self::LARGE {
@@ -223,6 +242,7 @@ impl<T: Block> Rows<'_, T> {
     /// An unaligned value at a byte offset of the block of a row.
     #[inline(always)]
     fn get<V: Copy>(self, row: usize, offset: usize) -> V {
+        assert!(!PANELS, "{} is not kept in panels", T::NAME);
         assert!(row < LANES && offset + size_of::<V>() <= size_of::<T>());
         // SAFETY: inside the block, which exists by `new`; used with plain integers and vectors.
         unsafe { self.first.add(row * self.stride + offset).cast::<V>().read_unaligned() }
@@ -237,10 +257,26 @@ impl<T: Block> Rows<'_, T> {
         }
     }
 
+    /// A field of all rows, `V` being as long as 16 of them.
+    #[inline(always)]
+    fn field<V: Copy>(self, offset: usize) -> V {
+        assert!(LANES * offset + size_of::<V>() <= LANES * size_of::<T>());
+        // SAFETY: inside the panel's 16 blocks, which exist by `new`; used with plain vectors.
+        unsafe { self.first.add(LANES * offset).cast::<V>().read_unaligned() }
+    }
+
     /// 16 bytes of each row, as four vectors: vector `j` has bytes `4j..4j + 4` of every row.
     #[inline(always)]
     pub fn dwords4(self, offset: usize) -> [B; 4] {
         self.fetch(offset, 16);
+        if PANELS {
+            return [
+                self.field(offset),
+                self.field(offset + 4),
+                self.field(offset + 8),
+                self.field(offset + 12),
+            ];
+        }
         let (a, b, c, d) = (
             self.quad(0, offset),
             self.quad(1, offset),
@@ -271,6 +307,9 @@ impl<T: Block> Rows<'_, T> {
     /// Four bytes of each row.
     #[inline(always)]
     pub fn dword(self, offset: usize) -> u32x16 {
+        if PANELS {
+            return self.field(offset);
+        }
         let mut out = [0; LANES];
         for (r, out) in out.iter_mut().enumerate() {
             *out = self.get::<u32>(r, offset);
@@ -281,6 +320,9 @@ impl<T: Block> Rows<'_, T> {
     /// Two bytes of each row.
     #[inline(always)]
     pub fn word(self, offset: usize) -> u16x16 {
+        if PANELS {
+            return self.field(offset);
+        }
         let mut out = [0; LANES];
         for (r, out) in out.iter_mut().enumerate() {
             *out = self.get::<u16>(r, offset);
@@ -311,6 +353,9 @@ impl<T: Block> Rows<'_, T> {
     /// One byte of each row.
     #[inline(always)]
     pub fn byte(self, offset: usize) -> u8x16 {
+        if PANELS {
+            return self.field(offset);
+        }
         let mut out = [0; LANES];
         for (r, out) in out.iter_mut().enumerate() {
             *out = self.get::<u8>(r, offset);

@@ -10,10 +10,11 @@
 
 use std::marker::PhantomData;
 use std::ops::Range;
+use std::ptr;
 use std::simd::num::SimdInt;
 
-use crate::activations::Activations;
-use crate::isa::{B, F, I, Isa, Kernel, LANES, Level, dispatch_at, prefetch_l2};
+use crate::activations::{Activations, Group};
+use crate::isa::{B, F, I, Isa, Kernel, LANES, Level, dispatch_at, prefetch, prefetch_l2};
 use crate::quant::{Block, Offset, Rows, Unpacked};
 
 /// Scratch for one unpacked chunk of 16 rows.
@@ -37,8 +38,9 @@ impl Panel {
     /// meanwhile; it need not exist.
     ///
     /// # Safety
-    /// At `first + r * stride`, for each `r < 16`, there are `n` blocks.
-    pub unsafe fn fill<T: Block>(
+    /// At `first + r * stride`, for each `r < 16`, there are `n` blocks; or, if `PANELS`, the `16 n`
+    /// blocks of a panel are at `first`.
+    pub unsafe fn fill<T: Block, const PANELS: bool>(
         &mut self,
         level: Level,
         first: *const u8,
@@ -46,11 +48,15 @@ impl Panel {
         n: usize,
         ahead: *const u8,
     ) {
-        dispatch_at(level, Fill::<T> { panel: self, first, stride, n, ahead, block: PhantomData });
+        let panel = self;
+        dispatch_at(
+            level,
+            Fill::<T, PANELS> { panel, first, stride, n, ahead, block: PhantomData },
+        );
     }
 }
 
-struct Fill<'a, T> {
+struct Fill<'a, T, const PANELS: bool> {
     panel: &'a mut Panel,
     first: *const u8,
     stride: usize,
@@ -59,7 +65,7 @@ struct Fill<'a, T> {
     block: PhantomData<T>,
 }
 
-impl<T: Block> Kernel for Fill<'_, T> {
+impl<T: Block, const PANELS: bool> Kernel for Fill<'_, T, PANELS> {
     type Output = ();
 
     #[inline(always)]
@@ -69,10 +75,11 @@ impl<T: Block> Kernel for Fill<'_, T> {
         let (bytes, scales) = (&mut bytes[..self.n * vectors], &mut scales[..self.n * groups]);
         let mins = &mut mins[..self.n * groups];
         for i in 0..self.n {
-            let first = self.first.wrapping_add(i * size_of::<T>());
+            let step = if PANELS { LANES * size_of::<T>() } else { size_of::<T>() };
+            let first = self.first.wrapping_add(i * step);
             let ahead = self.ahead.wrapping_add(i * LANES * size_of::<T>());
             // SAFETY: `Panel::fill`'s condition.
-            let rows = unsafe { Rows::<T>::new(first, self.stride, ahead) };
+            let rows = unsafe { Rows::<T, PANELS>::new(first, self.stride, ahead) };
             let out = Unpacked {
                 bytes: &mut bytes[i * vectors..(i + 1) * vectors],
                 scales: &mut scales[i * groups..(i + 1) * groups],
@@ -83,7 +90,33 @@ impl<T: Block> Kernel for Fill<'_, T> {
     }
 }
 
-/// What the loop needs to know of a type; types that agree in it share the compiled loop.
+/// What the loop needs to know of a type.
+pub trait Shape {
+    /// Weights that share a scale, 16 or 32.
+    const GROUP: usize;
+    /// Whether there is a minimum for every scale, rather than a bias.
+    const MIN: bool;
+    /// Whether bytes exceed 127.
+    const WIDE: bool;
+}
+
+struct Fixed<const GROUP: usize, const MIN: bool, const WIDE: bool>;
+
+impl<const GROUP: usize, const MIN: bool, const WIDE: bool> Shape for Fixed<GROUP, MIN, WIDE> {
+    const GROUP: usize = GROUP;
+    const MIN: bool = MIN;
+    const WIDE: bool = WIDE;
+}
+
+struct Of<T>(PhantomData<T>);
+
+impl<T: Block> Shape for Of<T> {
+    const GROUP: usize = T::GROUP;
+    const MIN: bool = matches!(T::OFFSET, Offset::Min);
+    const WIDE: bool = T::WIDE;
+}
+
+/// The same as a value; types that agree in it share the compiled loop.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Format {
     group: usize,
@@ -111,8 +144,10 @@ pub struct Place {
     pub out: *mut f32,
     /// From a column's results to the next one's.
     pub out_stride: usize,
-    /// Memory that is needed next, and is fetched meanwhile; it need not exist.
-    pub ahead: Range<*const u8>,
+    /// Memory that is needed next and is fetched meanwhile, for each panel; it need not exist.
+    pub ahead: [*const u8; 2],
+    /// How much for each panel.
+    pub ahead_len: usize,
 }
 
 /// Adds the products of a chunk: one or two panels × some columns. The first chunk (`place.k == 0`)
@@ -130,17 +165,23 @@ pub unsafe fn multiply(
 ) {
     let Place { columns, k, len, .. } = &place;
     assert!(columns.end <= x.n && k + len <= x.k && x.groups.len() >= x.n * x.k / 32);
-    let (bias, min) = match format.offset {
-        Offset::Bias(bias) => (bias, false),
-        Offset::Min => (0, true),
-    };
-    let job = Job { panels, x, place, bias };
-    match (format.group, min, format.wide) {
-        (32, false, false) => dispatch_at(level, Multiply::<32, false, false>(job)),
-        (32, false, true) => dispatch_at(level, Multiply::<32, false, true>(job)),
-        (32, true, false) => dispatch_at(level, Multiply::<32, true, false>(job)),
-        (16, false, false) => dispatch_at(level, Multiply::<16, false, false>(job)),
-        (16, true, false) => dispatch_at(level, Multiply::<16, true, false>(job)),
+    let job = Job { panels, x, place, bias: format.offset.bias() };
+    match (format.group, format.offset == Offset::Min, format.wide) {
+        (32, false, false) => {
+            dispatch_at(level, Multiply::<Fixed<32, false, false>>(job, PhantomData))
+        }
+        (32, false, true) => {
+            dispatch_at(level, Multiply::<Fixed<32, false, true>>(job, PhantomData))
+        }
+        (32, true, false) => {
+            dispatch_at(level, Multiply::<Fixed<32, true, false>>(job, PhantomData))
+        }
+        (16, false, false) => {
+            dispatch_at(level, Multiply::<Fixed<16, false, false>>(job, PhantomData))
+        }
+        (16, true, false) => {
+            dispatch_at(level, Multiply::<Fixed<16, true, false>>(job, PhantomData))
+        }
         (group, ..) => unreachable!("no type has wide or uncommon groups of {group}"),
     }
 }
@@ -152,11 +193,9 @@ struct Job<'a> {
     bias: u32,
 }
 
-struct Multiply<'a, const GROUP: usize, const MIN: bool, const WIDE: bool>(Job<'a>);
+struct Multiply<'a, S>(Job<'a>, PhantomData<S>);
 
-impl<const GROUP: usize, const MIN: bool, const WIDE: bool> Kernel
-    for Multiply<'_, GROUP, MIN, WIDE>
-{
+impl<S: Shape> Kernel for Multiply<'_, S> {
     type Output = ();
 
     #[inline(always)]
@@ -165,10 +204,10 @@ impl<const GROUP: usize, const MIN: bool, const WIDE: bool> Kernel
         // SAFETY: `multiply`'s conditions, for these panels and columns.
         unsafe {
             if A::TILE_GROUPS == 2 && job.panels.len() == 2 {
-                columns::<A, GROUP, MIN, WIDE, 2>(isa, job, 0);
+                columns::<A, S, 2>(isa, job, 0);
             } else {
                 for panel in 0..job.panels.len() {
-                    columns::<A, GROUP, MIN, WIDE, 1>(isa, job, panel);
+                    columns::<A, S, 1>(isa, job, panel);
                 }
             }
         }
@@ -180,31 +219,30 @@ impl<const GROUP: usize, const MIN: bool, const WIDE: bool> Kernel
 /// # Safety
 /// As for [`multiply`].
 #[inline(always)]
-unsafe fn columns<A: Isa, const GROUP: usize, const MIN: bool, const WIDE: bool, const G: usize>(
-    isa: A,
-    job: &Job,
-    first: usize,
-) {
-    let Place { columns, ahead, .. } = &job.place;
+unsafe fn columns<A: Isa, S: Shape, const G: usize>(isa: A, job: &Job, first: usize) {
+    let Place { ref columns, len, ahead_len, .. } = job.place;
+    let ahead = &job.place.ahead[first..first + G];
     let tiles = columns.len().div_ceil(A::TILE_COLUMNS);
-    let share = (ahead.end.addr() - ahead.start.addr()).div_ceil(tiles).next_multiple_of(64);
+    // In one tile of few columns memory is awaited, so that it is fetched at an even pace; in many
+    // tiles a burst for each will do.
+    let pace = if tiles <= 2 { ahead_len / (len / 32) } else { 0 };
+    let burst = if tiles <= 2 { 0 } else { ahead_len.div_ceil(tiles).next_multiple_of(64) };
     let mut column = columns.start;
-    let mut fetch = ahead.start;
-    while column < columns.end {
+    for i in 0..tiles {
         let n = (columns.end - column).min(A::TILE_COLUMNS);
-        if fetch < ahead.end {
-            prefetch_l2(fetch, share);
-            fetch = fetch.wrapping_add(share);
+        for ahead in ahead {
+            prefetch_l2(ahead.wrapping_add(i * burst), burst);
         }
+        let pace = if i == 0 { pace } else { 0 };
         // SAFETY: the caller's conditions.
         unsafe {
             match n {
-                1 => tile::<A, GROUP, MIN, WIDE, G, 1>(isa, job, first, column),
-                2 => tile::<A, GROUP, MIN, WIDE, G, 2>(isa, job, first, column),
-                3 => tile::<A, GROUP, MIN, WIDE, G, 3>(isa, job, first, column),
-                4 => tile::<A, GROUP, MIN, WIDE, G, 4>(isa, job, first, column),
-                5 => tile::<A, GROUP, MIN, WIDE, G, 5>(isa, job, first, column),
-                _ => tile::<A, GROUP, MIN, WIDE, G, 6>(isa, job, first, column),
+                1 => tile::<A, S, G, 1>(isa, job, first, column, pace),
+                2 => tile::<A, S, G, 2>(isa, job, first, column, pace),
+                3 => tile::<A, S, G, 3>(isa, job, first, column, pace),
+                4 => tile::<A, S, G, 4>(isa, job, first, column, pace),
+                5 => tile::<A, S, G, 5>(isa, job, first, column, pace),
+                _ => tile::<A, S, G, 6>(isa, job, first, column, pace),
             }
         }
         column += n;
@@ -216,21 +254,14 @@ unsafe fn columns<A: Isa, const GROUP: usize, const MIN: bool, const WIDE: bool,
 /// # Safety
 /// As for [`multiply`].
 #[inline(always)]
-unsafe fn tile<
-    A: Isa,
-    const GROUP: usize,
-    const MIN: bool,
-    const WIDE: bool,
-    const G: usize,
-    const N: usize,
->(
+unsafe fn tile<A: Isa, S: Shape, const G: usize, const N: usize>(
     isa: A,
     job: &Job,
     first: usize,
     column: usize,
+    pace: usize,
 ) {
     let Job { x, ref place, bias, .. } = *job;
-    let bias = I::splat(bias as i32);
     let (k, len) = (place.k, place.len);
     let panels = &job.panels[first..first + G];
     // SAFETY: columns `column..column + N` and values `k..k + len` are inside `x`, the panels hold
@@ -247,12 +278,69 @@ unsafe fn tile<
             }
         }
         let stride = x.k / 32;
-        let mut group = x.groups.as_ptr().add(column * stride + k / 32);
-        let halves = 32 / GROUP;
-        for i in 0..len / 32 {
-            for half in 0..halves {
+        let groups = x.groups.as_ptr().add(column * stride + k / 32);
+        let mut weights = [Pointers::NONE; G];
+        for g in 0..G {
+            weights[g] = Pointers::new(&panels[g].bytes, &panels[g].scales, &panels[g].mins);
+        }
+        let mut ahead = [ptr::null(); G];
+        ahead.copy_from_slice(&place.ahead[first..first + G]);
+        let ahead = (ahead, pace);
+        add_products::<A, S, G, N>(isa, weights, bias, groups, stride, len / 32, ahead, &mut sums);
+        for g in 0..G {
+            for c in 0..N {
+                let at = out.add(c * place.out_stride + g * LANES);
+                at.cast::<F>().write_unaligned(sums[g][c]);
+            }
+        }
+    }
+}
+
+/// Where unpacked weights are.
+#[derive(Clone, Copy)]
+struct Pointers {
+    bytes: *const B,
+    scales: *const F,
+    mins: *const F,
+}
+
+impl Pointers {
+    const NONE: Pointers = Pointers { bytes: ptr::null(), scales: ptr::null(), mins: ptr::null() };
+
+    #[inline(always)]
+    fn new(bytes: &[B], scales: &[F], mins: &[F]) -> Self {
+        Pointers { bytes: bytes.as_ptr(), scales: scales.as_ptr(), mins: mins.as_ptr() }
+    }
+}
+
+/// Adds the products of `n` times 32 weights of `G` × 16 rows with `N` columns, whose groups are
+/// `stride` apart. With every 32, `pace` bytes of the memory ahead are fetched.
+///
+/// # Safety
+/// So many weights and groups are there.
+#[inline(always)]
+unsafe fn add_products<A: Isa, S: Shape, const G: usize, const N: usize>(
+    isa: A,
+    weights: [Pointers; G],
+    bias: u32,
+    groups: *const Group,
+    stride: usize,
+    n: usize,
+    (ahead, pace): ([*const u8; G], usize),
+    sums: &mut [[F; N]; G],
+) {
+    let bias = I::splat(bias as i32);
+    let halves = 32 / S::GROUP;
+    for i in 0..n {
+        for ahead in ahead {
+            prefetch(ahead.wrapping_add(i * pace), pace);
+        }
+        for half in 0..halves {
+            // SAFETY: the caller's condition.
+            unsafe {
+                let group = groups.add(i);
                 let mut dots = [[I::splat(0); N]; G];
-                if !MIN {
+                if !S::MIN {
                     for c in 0..N {
                         let group = group.add(c * stride);
                         let sum = match (halves, half) {
@@ -265,16 +353,16 @@ unsafe fn tile<
                         }
                     }
                 }
-                for j in 0..GROUP / 4 {
+                for j in 0..S::GROUP / 4 {
                     let mut w = [B::splat(0); G];
                     for g in 0..G {
-                        w[g] = *panels[g].bytes.as_ptr().add(i * 8 + half * 4 + j);
+                        w[g] = *weights[g].bytes.add(i * 8 + half * 4 + j);
                     }
                     for c in 0..N {
                         let q = (*group.add(c * stride)).q.as_ptr().add(16 * half + 4 * j);
                         let q = q.cast::<[i8; 4]>().read();
                         for g in 0..G {
-                            dots[g][c] = if WIDE {
+                            dots[g][c] = if S::WIDE {
                                 isa.dot_u8(dots[g][c], w[g], q)
                             } else {
                                 isa.dot_u7(dots[g][c], w[g], q)
@@ -283,14 +371,14 @@ unsafe fn tile<
                     }
                 }
                 for g in 0..G {
-                    let scale = *panels[g].scales.as_ptr().add(i * halves + half);
+                    let scale = *weights[g].scales.add(i * halves + half);
                     for c in 0..N {
                         let activation = F::splat((*group.add(c * stride)).scale);
                         let product = dots[g][c].cast::<f32>() * scale;
                         sums[g][c] = isa.fma(product, activation, sums[g][c]);
                     }
-                    if MIN {
-                        let min = *panels[g].mins.as_ptr().add(i * halves + half);
+                    if S::MIN {
+                        let min = *weights[g].mins.add(i * halves + half);
                         for c in 0..N {
                             let group = group.add(c * stride);
                             let sum = match (halves, half) {
@@ -307,13 +395,106 @@ unsafe fn tile<
                     }
                 }
             }
-            group = group.add(1);
         }
-        for g in 0..G {
-            for c in 0..N {
-                let at = out.add(c * place.out_stride + g * LANES);
-                at.cast::<F>().write_unaligned(sums[g][c]);
+    }
+}
+
+/// One or two strips of 16 rows × one column, from packed weights: block after block is unpacked and
+/// used at once, so that memory is read without pause.
+pub struct Single<'a> {
+    /// The weights: where the rows or the panel of each 16 rows begin.
+    pub first: *const u8,
+    /// From row to row.
+    pub stride: usize,
+    /// How many times 16 rows, 1 or 2.
+    pub strips: usize,
+    /// The column.
+    pub x: &'a Activations,
+    /// The results, 16 for each strip.
+    pub out: *mut f32,
+    /// From what is read of a panel to what is fetched.
+    pub distance: usize,
+}
+
+impl Single<'_> {
+    /// Computes them.
+    ///
+    /// # Safety
+    /// There is one quantized column; the rows are at `first`, `stride` bytes apart, or their panels
+    /// are; and the results can be written.
+    pub unsafe fn run<T: Block, const PANELS: bool>(self, level: Level) {
+        assert!(self.x.n == 1 && self.x.groups.len() >= self.x.k / 32);
+        dispatch_at(level, Fused::<T, PANELS>(self, PhantomData));
+    }
+}
+
+struct Fused<'a, T, const PANELS: bool>(Single<'a>, PhantomData<T>);
+
+impl<T: Block, const PANELS: bool> Kernel for Fused<'_, T, PANELS> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<A: Isa>(self, isa: A) {
+        // SAFETY: `Single::run`'s conditions.
+        unsafe {
+            if self.0.strips == 2 && T::LEN < 256 {
+                single::<A, T, PANELS, 2>(isa, &self.0, 0);
+            } else {
+                for g in 0..self.0.strips {
+                    single::<A, T, PANELS, 1>(isa, &self.0, g);
+                }
             }
         }
+    }
+}
+
+/// # Safety
+/// As for [`Single::run`].
+#[inline(always)]
+unsafe fn single<A: Isa, T: Block, const PANELS: bool, const G: usize>(
+    isa: A,
+    job: &Single,
+    strip: usize,
+) {
+    // The longest block is 256 weights in groups of 16.
+    let mut bytes = [[B::splat(0); 64]; G];
+    let mut scales = [[F::splat(0.0); 16]; G];
+    let mut mins = [[F::splat(0.0); 16]; G];
+    let mut sums = [[F::splat(0.0); 1]; G];
+    let (vectors, groups) = (T::LEN / 4, T::LEN / T::GROUP);
+    let size = size_of::<T>();
+    for i in 0..job.x.k / T::LEN {
+        let mut weights = [Pointers::NONE; G];
+        for g in 0..G {
+            let strip = job.first.wrapping_add((strip + g) * LANES * job.stride);
+            let (first, ahead) = if PANELS {
+                let first = strip.wrapping_add(i * LANES * size);
+                (first, first.wrapping_add(job.distance))
+            } else {
+                // The rows after these come next in memory, and are fetched evenly meanwhile.
+                let next = strip.wrapping_add(G * LANES * job.stride);
+                (strip.wrapping_add(i * size), next.wrapping_add(i * LANES * size))
+            };
+            let out = Unpacked {
+                bytes: &mut bytes[g][..vectors],
+                scales: &mut scales[g][..groups],
+                mins: &mut mins[g][..groups],
+            };
+            // SAFETY: the caller's conditions.
+            T::unpack(isa, unsafe { Rows::<T, PANELS>::new(first, job.stride, ahead) }, out);
+            weights[g] = Pointers::new(&bytes[g], &scales[g], &mins[g]);
+        }
+        let n = T::LEN / 32;
+        // SAFETY: the block is unpacked, and the column has its groups.
+        unsafe {
+            let x = job.x.groups.as_ptr().add(i * n);
+            let ahead = ([ptr::null(); G], 0);
+            let bias = T::OFFSET.bias();
+            add_products::<A, Of<T>, G, 1>(isa, weights, bias, x, 0, n, ahead, &mut sums);
+        }
+    }
+    for g in 0..G {
+        // SAFETY: the caller's conditions.
+        unsafe { job.out.add((strip + g) * LANES).cast::<F>().write_unaligned(sums[g][0]) };
     }
 }

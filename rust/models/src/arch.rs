@@ -90,11 +90,11 @@ pub fn architectures() -> impl Iterator<Item = &'static str> {
 }
 
 /// Builds the file's model.
-pub fn build(gguf: &Gguf) -> Result<Decoder> {
+pub fn build(gguf: &Gguf, repack: bool) -> Result<Decoder> {
     let params = Params::new(gguf.metadata())?;
     let name = params.architecture();
     match ARCHITECTURES.iter().find(|(known, _)| *known == name) {
-        Some((_, build)) => build(&params, &Weights::new(gguf)),
+        Some((_, build)) => build(&params, &Weights::new(gguf, repack)),
         None => Err(Error::UnknownArchitecture {
             file: gguf.path().display().to_string(),
             name: name.into(),

@@ -20,6 +20,7 @@ mod params;
 mod readahead;
 mod rope;
 mod rows;
+mod storage;
 mod weights;
 
 pub use arch::architectures;

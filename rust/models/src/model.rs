@@ -27,6 +27,9 @@ pub struct Options {
     pub n_sequences: usize,
     /// Threads; see [`threads::default_threads`] for the default.
     pub n_threads: Option<usize>,
+    /// Whether weights are rearranged in memory when they are first used; by default if there is
+    /// room for it. Otherwise they stay in the file's memory map.
+    pub repack: Option<bool>,
     /// How keys and values are stored.
     pub kv_type: KvType,
     /// Whether to read the weights in the background from now on, for a quick first pass.
@@ -39,6 +42,7 @@ impl Default for Options {
             n_ctx: None,
             n_sequences: 1,
             n_threads: None,
+            repack: None,
             kv_type: KvType::F16,
             read_ahead: true,
         }
@@ -54,21 +58,27 @@ pub struct Model {
     n_ctx: usize,
     n_ctx_train: usize,
     page_bytes: u64,
+    repack: bool,
     _read_ahead: Option<ReadAhead>,
 }
 
+/// The part of the available memory that rearranged weights may take.
+const WEIGHTS_SHARE: f64 = 0.4;
 /// The part of the available memory that the cache may take.
 const CACHE_SHARE: f64 = 0.5;
 
 impl Model {
-    /// Loads the file's model. Weights stay in the file's memory map.
+    /// Loads the file's model. Weights are in the file's memory map until they are rearranged.
     ///
     /// # Errors
     /// The architecture or a tensor's type is unknown, tensors or keys are missing or misshapen, a
     /// context asked for does not fit in memory, or the environment's `FARTHING_ISA` is unusable.
     pub fn load(gguf: &Gguf, options: &Options) -> Result<Model> {
         isa::LEVEL.as_ref().map_err(|e| Error::Option(e.clone()))?;
-        let decoder = arch::build(gguf)?;
+        let weights: usize = gguf.tensors().iter().map(|t| t.data().len()).sum();
+        let room = (memory::available() as f64 * WEIGHTS_SHARE) as u64;
+        let repack = options.repack.unwrap_or(weights as u64 <= room);
+        let decoder = arch::build(gguf, repack)?;
         let read_ahead = options.read_ahead.then(|| readahead::start(gguf));
         let n_ctx_train = Params::new(gguf.metadata())?.size_or("context_length", 4096)?;
         let page_bytes = Cache::page_bytes(&decoder.kv_shapes(), options.kv_type);
@@ -104,6 +114,7 @@ impl Model {
             n_ctx,
             n_ctx_train,
             page_bytes,
+            repack,
             _read_ahead: read_ahead,
         })
     }
@@ -141,6 +152,11 @@ impl Model {
     /// Threads at work in a pass.
     pub fn n_threads(&self) -> usize {
         self.team.n_threads()
+    }
+
+    /// Whether weights are rearranged when they are first used.
+    pub fn repacks(&self) -> bool {
+        self.repack
     }
 
     /// Why that many, in words.

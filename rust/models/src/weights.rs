@@ -1,6 +1,7 @@
 //! GGUF tensors by name to typed weights; missing and misshapen tensors end here.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use farthing_gguf::{Bytes, Gguf, Tensor};
 use farthing_kernels::matmul::groups::{Forms, Groups, matmul_groups};
@@ -10,36 +11,35 @@ use farthing_kernels::{Activations, Matrix, Quant, Team, matmul};
 
 use crate::description::NormShape;
 use crate::error::{Error, Result};
+use crate::storage::Storage;
 
 /// The tensors of a file.
 pub struct Weights<'a> {
     gguf: &'a Gguf,
+    repack: bool,
 }
 
 /// A matrix in the file, `rows` × `k`, with an optional bias for each row.
 #[derive(Clone)]
 pub struct Linear {
-    quant: &'static Quant,
-    data: Bytes,
-    rows: usize,
-    k: usize,
+    storage: Arc<Storage>,
     bias: Option<Vec<f32>>,
 }
 
 impl Linear {
     /// Outputs.
     pub fn rows(&self) -> usize {
-        self.rows
+        self.storage.rows()
     }
 
     /// Writes some rows as floats, one after the other.
     pub fn rows_of(&self, team: &Team, rows: impl Iterator<Item = usize>, out: &mut Vec<f32>) {
-        let bytes = self.data.len() / self.rows;
-        let rows: Vec<usize> = rows.collect();
-        out.resize(rows.len() * self.k, 0.0);
-        team.for_rows(out, self.k, 8, &|first, out| {
-            for (row, out) in rows[first..].iter().zip(out.chunks_exact_mut(self.k)) {
-                self.quant.dequantize(&self.data[row * bytes..][..bytes], out);
+        let (rows, matrix): (Vec<usize>, _) = (rows.collect(), self.storage.matrix());
+        let k = matrix.k();
+        out.resize(rows.len() * k, 0.0);
+        team.for_rows(out, k, 8, &|first, out| {
+            for (&row, out) in rows[first..].iter().zip(out.chunks_exact_mut(k)) {
+                matrix.row(row, out);
             }
         });
     }
@@ -49,25 +49,21 @@ impl Linear {
     /// # Panics
     /// There are not so many rows.
     pub fn part(&self, rows: Range<usize>) -> Linear {
-        assert!(rows.start < rows.end && rows.end <= self.rows, "{rows:?} of {}", self.rows);
-        let bytes = self.data.len() / self.rows;
-        let data = self.data.slice(rows.start * bytes..rows.end * bytes);
-        let data = data.unwrap_or_else(|| unreachable!("{rows:?} of {}", self.rows));
         let bias = self.bias.as_ref().map(|bias| bias[rows.clone()].to_vec());
-        Linear { quant: self.quant, data, rows: rows.len(), k: self.k, bias }
+        Linear { storage: Arc::new(self.storage.part(rows)), bias }
     }
 
-    fn matrix(&self) -> Matrix<'_> {
-        // The constructor has made sure that it fits.
-        Matrix::new(self.quant, &self.data, self.rows, self.k)
-            .unwrap_or_else(|e| unreachable!("{e}"))
+    /// The weights for a product.
+    fn matrix(&self, team: &Team) -> Matrix<'_> {
+        self.storage.ready(team);
+        self.storage.matrix()
     }
 }
 
 /// Every matrix times all columns of `x`, biases added: each output is `[n][rows]`.
 pub fn linear(team: &Team, x: &mut Activations, jobs: &mut [(&Linear, &mut [f32])]) {
     let mut matrices: Vec<_> =
-        jobs.iter_mut().map(|(linear, out)| (linear.matrix(), &mut **out)).collect();
+        jobs.iter_mut().map(|(linear, out)| (linear.matrix(team), &mut **out)).collect();
     matmul(team, x, &mut matrices);
     for (linear, out) in jobs {
         if let Some(bias) = &linear.bias {
@@ -78,13 +74,13 @@ pub fn linear(team: &Team, x: &mut Activations, jobs: &mut [(&Linear, &mut [f32]
 
 /// In which forms these matrices want their columns.
 pub fn forms<'a>(matrices: impl IntoIterator<Item = &'a Linear>) -> Forms {
-    Forms::of(matrices.into_iter().map(Linear::matrix))
+    Forms::of(matrices.into_iter().map(|linear| linear.storage.matrix()))
 }
 
 /// Each matrix times the columns of a group of `x`, biases added: each output is
 /// `[columns of the group][rows]`.
 pub fn linear_groups(team: &Team, x: &Groups, mut jobs: Vec<(usize, &Linear, &mut [f32])>) {
-    let matrices = jobs.iter_mut().map(|(g, linear, out)| (*g, linear.matrix(), &mut **out));
+    let matrices = jobs.iter_mut().map(|(g, linear, out)| (*g, linear.matrix(team), &mut **out));
     matmul_groups(team, x, matrices.collect());
     for (_, linear, out) in jobs {
         if let Some(bias) = &linear.bias {
@@ -94,9 +90,9 @@ pub fn linear_groups(team: &Team, x: &Groups, mut jobs: Vec<(usize, &Linear, &mu
 }
 
 impl<'a> Weights<'a> {
-    /// Those of a file.
-    pub fn new(gguf: &'a Gguf) -> Self {
-        Weights { gguf }
+    /// Those of a file, to be rearranged when they are first used if `repack` is set.
+    pub fn new(gguf: &'a Gguf, repack: bool) -> Self {
+        Weights { gguf, repack }
     }
 
     fn file(&self) -> String {
@@ -236,9 +232,8 @@ impl<'a> Weights<'a> {
         k: usize,
         bias: Option<Vec<f32>>,
     ) -> Result<Linear> {
-        let quant = self.quant(tensor)?;
-        Matrix::new(quant, &data, rows, k)
+        let storage = Storage::new(self.quant(tensor)?, data, rows, k, self.repack)
             .map_err(|e| Error::Option(format!("{}: tensor {}: {e}", self.file(), tensor.name)))?;
-        Ok(Linear { quant, data, rows, k, bias })
+        Ok(Linear { storage: Arc::new(storage), bias })
     }
 }

@@ -27,8 +27,10 @@ impl PyEngine {
     /// Loads the model of `gguf`. Raises `ModelFileError`, `UnsupportedModelError`,
     /// `OutOfMemoryError`, or `RequestError` for an argument out of its range.
     #[new]
+    #[expect(clippy::too_many_arguments, reason = "the keywords of Python's side")]
     #[pyo3(signature = (
-        gguf, *, n_ctx=None, n_threads=None, kv_type="f16", max_sequences=8, n_batch=512
+        gguf, *, n_ctx=None, n_threads=None, kv_type="f16", max_sequences=8, n_batch=512,
+        repack=None
     ))]
     fn new(
         py: Python<'_>,
@@ -38,12 +40,14 @@ impl PyEngine {
         kv_type: &str,
         max_sequences: i64,
         n_batch: i64,
+        repack: Option<bool>,
     ) -> PyResult<PyEngine> {
         let options = Options {
             n_ctx: n_ctx.map(|n| params::count("n_ctx", n)).transpose()?,
             n_threads: n_threads.map(|n| params::count("n_threads", n)).transpose()?,
             n_sequences: params::count("max_sequences", max_sequences)?,
             kv_type: params::kv_type(kv_type)?,
+            repack,
             read_ahead: true,
         };
         let n_batch = params::count("n_batch", n_batch)?;
@@ -171,6 +175,7 @@ fn describe<'py>(
     info.set_item("n_threads_reason", model.n_threads_reason())?;
     info.set_item("n_batch", config.n_batch)?;
     info.set_item("max_sequences", config.max_sequences)?;
+    info.set_item("repack", model.repacks())?;
     info.set_item("kv_type", options.kv_type.name())?;
     info.set_item("kv_bytes", model.n_pages() as u64 * model.page_bytes())?;
     Ok(info)

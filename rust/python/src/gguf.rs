@@ -100,6 +100,7 @@ impl PyGguf {
                 n_sequences: 1,
                 n_threads: Some(1),
                 kv_type,
+                repack: Some(false),
                 read_ahead: false,
             };
             let model = Model::load(&self.file, &smallest)?;

@@ -43,7 +43,7 @@ unsafe impl Block for Iq1M {
     }
 
     #[inline(always)]
-    fn unpack<A: Isa>(isa: A, rows: Rows<Self>, out: Unpacked) {
+    fn unpack<A: Isa, const PANELS: bool>(isa: A, rows: Rows<Self, PANELS>, out: Unpacked) {
         let [_, _, scales @ ..] = rows.dwords4(40).map(to_dwords);
         let nibble =
             |i: usize| (scales[i / 2] >> Simd::splat(12 + i as u32 % 2 * 16)) & Simd::splat(15);

@@ -43,7 +43,7 @@ unsafe impl Block for Iq1S {
     }
 
     #[inline(always)]
-    fn unpack<A: Isa>(isa: A, rows: Rows<Self>, out: Unpacked) {
+    fn unpack<A: Isa, const PANELS: bool>(isa: A, rows: Rows<Self, PANELS>, out: Unpacked) {
         let d = isa.half(rows.word(0)) * F::splat(0.125);
         let high = rows.dwords4(34).map(to_dwords);
         for g in 0..8 {

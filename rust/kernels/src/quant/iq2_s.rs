@@ -48,7 +48,7 @@ unsafe impl Block for Iq2S {
     }
 
     #[inline(always)]
-    fn unpack<A: Isa>(isa: A, rows: Rows<Self>, out: Unpacked) {
+    fn unpack<A: Isa, const PANELS: bool>(isa: A, rows: Rows<Self, PANELS>, out: Unpacked) {
         rows.fetch(2, 32);
         let d = isa.half(rows.word(0)) * F::splat(0.25);
         let [_, _, scales @ ..] = rows.dwords4(66).map(to_dwords);

@@ -46,7 +46,7 @@ unsafe impl Block for Iq2Xs {
     }
 
     #[inline(always)]
-    fn unpack<A: Isa>(isa: A, rows: Rows<Self>, out: Unpacked) {
+    fn unpack<A: Isa, const PANELS: bool>(isa: A, rows: Rows<Self, PANELS>, out: Unpacked) {
         let d = isa.half(rows.word(0)) * F::splat(0.25);
         let scales = [rows.dword(66), rows.dword(70)];
         for g in 0..16 {

@@ -49,7 +49,7 @@ unsafe impl Block for Iq2Xxs {
     }
 
     #[inline(always)]
-    fn unpack<A: Isa>(isa: A, rows: Rows<Self>, out: Unpacked) {
+    fn unpack<A: Isa, const PANELS: bool>(isa: A, rows: Rows<Self, PANELS>, out: Unpacked) {
         let d = isa.half(rows.word(0)) * F::splat(0.25);
         for pair in 0..4 {
             let [_, first, _, second] = rows.dwords4(2 + 16 * pair).map(to_dwords);

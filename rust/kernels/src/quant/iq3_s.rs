@@ -52,7 +52,7 @@ unsafe impl Block for Iq3S {
     }
 
     #[inline(always)]
-    fn unpack<A: Isa>(isa: A, rows: Rows<Self>, out: Unpacked) {
+    fn unpack<A: Isa, const PANELS: bool>(isa: A, rows: Rows<Self, PANELS>, out: Unpacked) {
         let d = isa.half(rows.word(0));
         let scales = rows.dword(106);
         for half in 0..2 {

@@ -48,7 +48,7 @@ unsafe impl Block for Iq3Xxs {
     }
 
     #[inline(always)]
-    fn unpack<A: Isa>(isa: A, rows: Rows<Self>, out: Unpacked) {
+    fn unpack<A: Isa, const PANELS: bool>(isa: A, rows: Rows<Self, PANELS>, out: Unpacked) {
         let d = isa.half(rows.word(0)) * F::splat(0.5);
         for half in 0..2 {
             let tails = rows.dwords4(66 + 16 * half).map(to_dwords);

@@ -5,6 +5,7 @@ use std::simd::prelude::*;
 use super::bits::{high_nibbles, low_nibbles};
 use super::{Block, Offset, Rows, Unpacked, half};
 use crate::isa::Isa;
+use std::ops::Range;
 
 /// What the 16 numbers stand for.
 pub const VALUES: [i8; 16] =
@@ -37,6 +38,7 @@ unsafe impl Block for Iq4Nl {
     const GROUP: usize = 32;
     const OFFSET: Offset = Offset::Bias(7);
     const WIDE: bool = true;
+    const NARROW: Option<Range<usize>> = Some(0..2);
 
     fn dequantize(&self, out: &mut [f32]) {
         let scale = half(self.scale);
@@ -47,7 +49,7 @@ unsafe impl Block for Iq4Nl {
     }
 
     #[inline(always)]
-    fn unpack<A: Isa>(isa: A, rows: Rows<Self>, out: Unpacked) {
+    fn unpack<A: Isa, const PANELS: bool>(isa: A, rows: Rows<Self, PANELS>, out: Unpacked) {
         out.scales[0] = isa.half(rows.word(0));
         for (j, packed) in rows.dwords4(2).into_iter().enumerate() {
             out.bytes[j] = isa.lookup(BYTES, low_nibbles(packed));

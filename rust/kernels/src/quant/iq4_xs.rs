@@ -7,6 +7,7 @@ use super::bits::{field, high_nibbles, low_half, low_nibbles, to_dwords};
 use super::iq4_nl::{BYTES, VALUES};
 use super::{Block, Offset, Rows, Unpacked, half};
 use crate::isa::{F, Isa};
+use std::ops::Range;
 
 /// Group `g` is bytes `16 g..16 g + 16` of `packed`, in the manner of IQ4_NL. Its scale's four low
 /// bits are half of byte `g / 2` of `scales_low`, the low half for even `g`; the two upper ones are
@@ -28,6 +29,7 @@ unsafe impl Block for Iq4Xs {
     const GROUP: usize = 32;
     const OFFSET: Offset = Offset::Bias(7);
     const WIDE: bool = true;
+    const NARROW: Option<Range<usize>> = Some(0..0);
 
     fn dequantize(&self, out: &mut [f32]) {
         let d = half(self.d);
@@ -44,7 +46,7 @@ unsafe impl Block for Iq4Xs {
     }
 
     #[inline(always)]
-    fn unpack<A: Isa>(isa: A, rows: Rows<Self>, out: Unpacked) {
+    fn unpack<A: Isa, const PANELS: bool>(isa: A, rows: Rows<Self, PANELS>, out: Unpacked) {
         let [head, low, ..] = rows.dwords4(0).map(to_dwords);
         let d = low_half(isa, head);
         for g in 0..8 {

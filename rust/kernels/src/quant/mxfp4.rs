@@ -10,6 +10,7 @@ use std::simd::prelude::*;
 use super::bits::{high_nibbles, low_nibbles};
 use super::{Block, Offset, Rows, Unpacked};
 use crate::isa::{F, Isa};
+use std::ops::Range;
 
 /// Twice what the 16 floats stand for.
 pub const VALUES: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
@@ -34,6 +35,7 @@ unsafe impl Block for Mxfp4 {
     const GROUP: usize = 32;
     const OFFSET: Offset = Offset::Bias(4);
     const WIDE: bool = false;
+    const NARROW: Option<Range<usize>> = Some(0..1);
 
     fn dequantize(&self, out: &mut [f32]) {
         let scale = 2f64.powi(i32::from(self.exponent) - 128) as f32;
@@ -44,7 +46,7 @@ unsafe impl Block for Mxfp4 {
     }
 
     #[inline(always)]
-    fn unpack<A: Isa>(isa: A, rows: Rows<Self>, out: Unpacked) {
+    fn unpack<A: Isa, const PANELS: bool>(isa: A, rows: Rows<Self, PANELS>, out: Unpacked) {
         out.scales[0] = power(rows.byte(0).cast());
         for (j, packed) in rows.dwords4(1).into_iter().enumerate() {
             out.bytes[j] = isa.lookup(BYTES, low_nibbles(packed));

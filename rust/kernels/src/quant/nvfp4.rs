@@ -10,6 +10,7 @@ use super::bits::{field, high_nibbles, low_nibbles};
 use super::mxfp4::{BYTES, VALUES};
 use super::{Block, Offset, Rows, Unpacked};
 use crate::isa::{F, Isa};
+use std::ops::Range;
 
 /// Byte `8 g + i` holds weight `i` of group `g` in its low half and weight `i + 8` in its high half.
 #[repr(C)]
@@ -27,6 +28,7 @@ unsafe impl Block for Nvfp4 {
     const GROUP: usize = 16;
     const OFFSET: Offset = Offset::Bias(4);
     const WIDE: bool = false;
+    const NARROW: Option<Range<usize>> = Some(0..0);
 
     fn dequantize(&self, out: &mut [f32]) {
         for (g, out) in out.chunks_exact_mut(16).enumerate() {
@@ -39,7 +41,7 @@ unsafe impl Block for Nvfp4 {
     }
 
     #[inline(always)]
-    fn unpack<A: Isa>(isa: A, rows: Rows<Self>, out: Unpacked) {
+    fn unpack<A: Isa, const PANELS: bool>(isa: A, rows: Rows<Self, PANELS>, out: Unpacked) {
         let scales = rows.dword(0);
         for g in 0..4 {
             out.scales[g] = halves_of_e4m3(isa, field(scales, 8 * g, 8).cast());

@@ -5,6 +5,7 @@ use std::simd::prelude::*;
 use super::bits::{field, high_half, low_half, move_bits, to_dwords};
 use super::{Block, Offset, Rows, Unpacked, half};
 use crate::isa::Isa;
+use std::ops::Range;
 
 /// Bits `2 s` and `2 s + 1` of byte `32 h + i` of `packed` are weight `128 h + 32 s + i`. Byte `g` of
 /// `scales` holds group `g`'s scale in its low half and its min in its high half.
@@ -25,6 +26,7 @@ unsafe impl Block for Q2K {
     const GROUP: usize = 16;
     const OFFSET: Offset = Offset::Min;
     const WIDE: bool = false;
+    const NARROW: Option<Range<usize>> = Some(0..0);
 
     fn dequantize(&self, out: &mut [f32]) {
         let (d, dmin) = (half(self.d), half(self.dmin));
@@ -36,7 +38,7 @@ unsafe impl Block for Q2K {
     }
 
     #[inline(always)]
-    fn unpack<A: Isa>(isa: A, rows: Rows<Self>, out: Unpacked) {
+    fn unpack<A: Isa, const PANELS: bool>(isa: A, rows: Rows<Self, PANELS>, out: Unpacked) {
         let tail = rows.dword(80);
         let (d, dmin) = (low_half(isa, tail), high_half(isa, tail));
         let scales = rows.dwords4(0).map(to_dwords);

@@ -5,6 +5,7 @@ use std::simd::prelude::*;
 use super::bits::{field, high_half, move_bits, to_dwords};
 use super::{Block, Offset, Rows, Unpacked, half};
 use crate::isa::{F, Isa};
+use std::ops::Range;
 
 /// The two low bits are as in Q2_K; bit `b` of byte `i` of `high` is the upper bit of weight
 /// `32 b + i`. `scales` are 16 scales of 6 bits: byte `g` of the first eight holds the four low bits
@@ -27,6 +28,7 @@ unsafe impl Block for Q3K {
     const GROUP: usize = 16;
     const OFFSET: Offset = Offset::Bias(2);
     const WIDE: bool = false;
+    const NARROW: Option<Range<usize>> = Some(108..110);
 
     fn dequantize(&self, out: &mut [f32]) {
         let d = half(self.d);
@@ -41,12 +43,16 @@ unsafe impl Block for Q3K {
     }
 
     #[inline(always)]
-    fn unpack<A: Isa>(isa: A, rows: Rows<Self>, out: Unpacked) {
-        // The last 16 bytes are two that belong to `packed`, `scales` and `d`.
-        let tail = rows.dwords4(94).map(to_dwords);
-        let d = high_half(isa, tail[3]);
-        let scales: [u32x16; 3] =
-            std::array::from_fn(|i| tail[i] >> Simd::splat(16) | tail[i + 1] << Simd::splat(16));
+    fn unpack<A: Isa, const PANELS: bool>(isa: A, rows: Rows<Self, PANELS>, out: Unpacked) {
+        let (scales, d) = if PANELS {
+            ([rows.dword(96), rows.dword(100), rows.dword(104)], isa.half(rows.word(108)))
+        } else {
+            // The last 16 bytes are two that belong to `packed`, `scales` and `d`.
+            let [a, b, c, d] = rows.dwords4(94).map(to_dwords);
+            let half = Simd::splat(16);
+            let scales = [a >> half | b << half, b >> half | c << half, c >> half | d << half];
+            (scales, high_half(isa, d))
+        };
         for g in 0..16 {
             let low = field(scales[g / 4 % 2], g % 4 * 8 + g / 8 * 4, 4);
             let high = field(scales[2], g % 4 * 8 + g / 4 * 2, 2);

@@ -3,6 +3,7 @@
 use super::bits::{high_nibbles, low_nibbles};
 use super::{Block, Offset, Rows, Unpacked, half};
 use crate::isa::Isa;
+use std::ops::Range;
 
 /// Byte `i` holds weight `i` in its low half and weight `i + 16` in its high half.
 #[repr(C)]
@@ -20,6 +21,7 @@ unsafe impl Block for Q4_0 {
     const GROUP: usize = 32;
     const OFFSET: Offset = Offset::Bias(3);
     const WIDE: bool = false;
+    const NARROW: Option<Range<usize>> = Some(0..2);
 
     fn dequantize(&self, out: &mut [f32]) {
         let scale = half(self.scale);
@@ -30,7 +32,7 @@ unsafe impl Block for Q4_0 {
     }
 
     #[inline(always)]
-    fn unpack<A: Isa>(isa: A, rows: Rows<Self>, out: Unpacked) {
+    fn unpack<A: Isa, const PANELS: bool>(isa: A, rows: Rows<Self, PANELS>, out: Unpacked) {
         out.scales[0] = isa.half(rows.word(0));
         for (j, packed) in rows.dwords4(2).into_iter().enumerate() {
             out.bytes[j] = low_nibbles(packed);

@@ -3,6 +3,7 @@
 use super::bits::{high_half, high_nibbles, low_half, low_nibbles};
 use super::{Block, Offset, Rows, Unpacked, half};
 use crate::isa::Isa;
+use std::ops::Range;
 
 /// Byte `i` holds weight `i` in its low half and weight `i + 16` in its high half.
 #[repr(C)]
@@ -21,6 +22,7 @@ unsafe impl Block for Q4_1 {
     const GROUP: usize = 32;
     const OFFSET: Offset = Offset::Min;
     const WIDE: bool = false;
+    const NARROW: Option<Range<usize>> = Some(0..0);
 
     fn dequantize(&self, out: &mut [f32]) {
         let (scale, min) = (half(self.scale), half(self.min));
@@ -31,7 +33,7 @@ unsafe impl Block for Q4_1 {
     }
 
     #[inline(always)]
-    fn unpack<A: Isa>(isa: A, rows: Rows<Self>, out: Unpacked) {
+    fn unpack<A: Isa, const PANELS: bool>(isa: A, rows: Rows<Self, PANELS>, out: Unpacked) {
         let head = rows.dword(0);
         out.scales[0] = low_half(isa, head);
         out.mins[0] = high_half(isa, head);

@@ -5,6 +5,7 @@ use std::simd::prelude::*;
 use super::bits::{field, high_half, high_nibbles, low_half, low_nibbles, to_dwords};
 use super::{Block, Offset, Rows, Unpacked, half};
 use crate::isa::{B, F, Isa};
+use std::ops::Range;
 
 /// Byte `32 p + i` of `packed` holds weight `i` of group `2 p` in its low half and of group `2 p + 1`
 /// in its high half. `scales` are eight scales and eight mins of 6 bits, see [`scale_and_min`].
@@ -25,6 +26,7 @@ unsafe impl Block for Q4K {
     const GROUP: usize = 32;
     const OFFSET: Offset = Offset::Min;
     const WIDE: bool = false;
+    const NARROW: Option<Range<usize>> = Some(0..0);
 
     fn dequantize(&self, out: &mut [f32]) {
         let (d, dmin) = (half(self.d), half(self.dmin));
@@ -39,7 +41,7 @@ unsafe impl Block for Q4K {
     }
 
     #[inline(always)]
-    fn unpack<A: Isa>(isa: A, rows: Rows<Self>, out: Unpacked) {
+    fn unpack<A: Isa, const PANELS: bool>(isa: A, rows: Rows<Self, PANELS>, out: Unpacked) {
         unpack_scales(isa, rows.dwords4(0), out.scales, out.mins);
         for p in 0..4 {
             for half in 0..2 {

@@ -5,6 +5,7 @@ use std::simd::prelude::*;
 use super::bits::{high_nibbles, low_half, low_nibbles, move_bits, to_bytes, to_dwords};
 use super::{Block, Offset, Rows, Unpacked, half};
 use crate::isa::{B, Isa};
+use std::ops::Range;
 
 /// The four low bits are as in Q4_0; bit `i` of `high` is the upper bit of weight `i`.
 #[repr(C)]
@@ -23,6 +24,7 @@ unsafe impl Block for Q5_0 {
     const GROUP: usize = 32;
     const OFFSET: Offset = Offset::Bias(4);
     const WIDE: bool = false;
+    const NARROW: Option<Range<usize>> = Some(0..2);
 
     fn dequantize(&self, out: &mut [f32]) {
         let scale = half(self.scale);
@@ -32,10 +34,15 @@ unsafe impl Block for Q5_0 {
     }
 
     #[inline(always)]
-    fn unpack<A: Isa>(isa: A, rows: Rows<Self>, out: Unpacked) {
-        let [first, second, ..] = rows.dwords4(0).map(to_dwords);
-        out.scales[0] = low_half(isa, first);
-        let high = first >> Simd::splat(16) | second << Simd::splat(16);
+    fn unpack<A: Isa, const PANELS: bool>(isa: A, rows: Rows<Self, PANELS>, out: Unpacked) {
+        let high = if PANELS {
+            out.scales[0] = isa.half(rows.word(0));
+            rows.dword(2)
+        } else {
+            let [first, second, ..] = rows.dwords4(0).map(to_dwords);
+            out.scales[0] = low_half(isa, first);
+            first >> Simd::splat(16) | second << Simd::splat(16)
+        };
         unpack_numbers(high, rows.dwords4(6), out.bytes);
     }
 }

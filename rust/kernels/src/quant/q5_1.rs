@@ -4,6 +4,7 @@ use super::bits::{high_half, low_half, to_dwords};
 use super::q5_0::{numbers, unpack_numbers};
 use super::{Block, Offset, Rows, Unpacked, half};
 use crate::isa::Isa;
+use std::ops::Range;
 
 /// The numbers are packed as in Q5_0.
 #[repr(C)]
@@ -23,6 +24,7 @@ unsafe impl Block for Q5_1 {
     const GROUP: usize = 32;
     const OFFSET: Offset = Offset::Min;
     const WIDE: bool = false;
+    const NARROW: Option<Range<usize>> = Some(0..0);
 
     fn dequantize(&self, out: &mut [f32]) {
         let (scale, min) = (half(self.scale), half(self.min));
@@ -32,7 +34,7 @@ unsafe impl Block for Q5_1 {
     }
 
     #[inline(always)]
-    fn unpack<A: Isa>(isa: A, rows: Rows<Self>, out: Unpacked) {
+    fn unpack<A: Isa, const PANELS: bool>(isa: A, rows: Rows<Self, PANELS>, out: Unpacked) {
         let [head, high, ..] = rows.dwords4(0).map(to_dwords);
         out.scales[0] = low_half(isa, head);
         out.mins[0] = high_half(isa, head);

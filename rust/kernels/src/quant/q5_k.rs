@@ -4,6 +4,7 @@ use super::bits::{high_nibbles, low_nibbles, move_bits};
 use super::q4_k::{scale_and_min, unpack_scales};
 use super::{Block, Offset, Rows, Unpacked, half};
 use crate::isa::Isa;
+use std::ops::Range;
 
 /// Q4_K with an upper bit: bit `g` of byte `i` of `high` belongs to weight `i` of group `g`.
 #[repr(C)]
@@ -24,6 +25,7 @@ unsafe impl Block for Q5K {
     const GROUP: usize = 32;
     const OFFSET: Offset = Offset::Min;
     const WIDE: bool = false;
+    const NARROW: Option<Range<usize>> = Some(0..0);
 
     fn dequantize(&self, out: &mut [f32]) {
         let (d, dmin) = (half(self.d), half(self.dmin));
@@ -38,7 +40,7 @@ unsafe impl Block for Q5K {
     }
 
     #[inline(always)]
-    fn unpack<A: Isa>(isa: A, rows: Rows<Self>, out: Unpacked) {
+    fn unpack<A: Isa, const PANELS: bool>(isa: A, rows: Rows<Self, PANELS>, out: Unpacked) {
         unpack_scales(isa, rows.dwords4(0), out.scales, out.mins);
         for part in 0..2 {
             let high = rows.dwords4(16 + 16 * part);

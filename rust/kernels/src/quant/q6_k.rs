@@ -5,6 +5,7 @@ use std::simd::prelude::*;
 use super::bits::{high_nibbles, low_nibbles, move_bits, to_dwords};
 use super::{Block, Offset, Rows, Unpacked, half};
 use crate::isa::Isa;
+use std::ops::Range;
 
 /// Of weight `128 h + 32 s + i`, the four low bits are in byte `64 h + 32 (s % 2) + i` of `low`, in
 /// its low half for `s < 2`, and the two upper ones are bits `2 s` and `2 s + 1` of byte `32 h + i`
@@ -26,6 +27,7 @@ unsafe impl Block for Q6K {
     const GROUP: usize = 16;
     const OFFSET: Offset = Offset::Bias(5);
     const WIDE: bool = false;
+    const NARROW: Option<Range<usize>> = Some(208..210);
 
     fn dequantize(&self, out: &mut [f32]) {
         let d = half(self.d);
@@ -38,7 +40,7 @@ unsafe impl Block for Q6K {
     }
 
     #[inline(always)]
-    fn unpack<A: Isa>(isa: A, rows: Rows<Self>, out: Unpacked) {
+    fn unpack<A: Isa, const PANELS: bool>(isa: A, rows: Rows<Self, PANELS>, out: Unpacked) {
         let d = isa.half(rows.word(208));
         for (i, scales) in rows.dwords4(192).into_iter().enumerate() {
             for byte in 0..4 {

@@ -2,6 +2,7 @@
 
 use super::{Block, Offset, Rows, Unpacked, half};
 use crate::isa::{B, Isa};
+use std::ops::Range;
 
 /// Byte `i` is weight `i`.
 #[repr(C)]
@@ -19,6 +20,7 @@ unsafe impl Block for Q8_0 {
     const GROUP: usize = 32;
     const OFFSET: Offset = Offset::Bias(7);
     const WIDE: bool = true;
+    const NARROW: Option<Range<usize>> = Some(0..2);
 
     fn dequantize(&self, out: &mut [f32]) {
         let scale = half(self.scale);
@@ -28,7 +30,7 @@ unsafe impl Block for Q8_0 {
     }
 
     #[inline(always)]
-    fn unpack<A: Isa>(isa: A, rows: Rows<Self>, out: Unpacked) {
+    fn unpack<A: Isa, const PANELS: bool>(isa: A, rows: Rows<Self, PANELS>, out: Unpacked) {
         out.scales[0] = isa.half(rows.word(0));
         for part in 0..2 {
             for (j, numbers) in rows.dwords4(2 + 16 * part).into_iter().enumerate() {

@@ -9,6 +9,7 @@ use std::simd::prelude::*;
 use super::bits::to_bytes;
 use super::{Block, Offset, Rows, Unpacked, half};
 use crate::isa::{B, Isa};
+use std::ops::Range;
 
 /// Digit `s` of byte `i` is weight `32 s + i` for the first 32 bytes, `160 + 16 s + i` for the next 16,
 /// and `240 + 4 s + i` for the last four, which have four digits.
@@ -27,6 +28,7 @@ unsafe impl Block for Tq1_0 {
     const GROUP: usize = 32;
     const OFFSET: Offset = Offset::Bias(0);
     const WIDE: bool = false;
+    const NARROW: Option<Range<usize>> = Some(52..54);
 
     fn dequantize(&self, out: &mut [f32]) {
         let scale = half(self.scale);
@@ -43,7 +45,7 @@ unsafe impl Block for Tq1_0 {
     }
 
     #[inline(always)]
-    fn unpack<A: Isa>(isa: A, rows: Rows<Self>, out: Unpacked) {
+    fn unpack<A: Isa, const PANELS: bool>(isa: A, rows: Rows<Self, PANELS>, out: Unpacked) {
         out.scales.fill(isa.half(rows.word(52)));
         // Where the bytes are, the vector of their first digits, and the step to the next ones.
         for (offset, first, step) in [(0, 0, 8), (16, 4, 8), (32, 40, 4)] {

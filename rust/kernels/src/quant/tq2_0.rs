@@ -3,6 +3,7 @@
 use super::bits::move_bits;
 use super::{Block, Offset, Rows, Unpacked, half};
 use crate::isa::Isa;
+use std::ops::Range;
 
 /// Bits `2 s` and `2 s + 1` of byte `32 h + i` of `packed` are weight `128 h + 32 s + i`.
 #[repr(C)]
@@ -20,6 +21,7 @@ unsafe impl Block for Tq2_0 {
     const GROUP: usize = 32;
     const OFFSET: Offset = Offset::Bias(0);
     const WIDE: bool = false;
+    const NARROW: Option<Range<usize>> = Some(64..66);
 
     fn dequantize(&self, out: &mut [f32]) {
         let scale = half(self.scale);
@@ -30,7 +32,7 @@ unsafe impl Block for Tq2_0 {
     }
 
     #[inline(always)]
-    fn unpack<A: Isa>(isa: A, rows: Rows<Self>, out: Unpacked) {
+    fn unpack<A: Isa, const PANELS: bool>(isa: A, rows: Rows<Self, PANELS>, out: Unpacked) {
         out.scales.fill(isa.half(rows.word(64)));
         for part in 0..4 {
             for (j, packed) in rows.dwords4(16 * part).into_iter().enumerate() {

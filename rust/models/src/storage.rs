@@ -1,0 +1,85 @@
+//! A matrix's bytes: the file's, and once they have been used, rearranged.
+
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use farthing_gguf::Bytes;
+use farthing_kernels::{Matrix, Quant, Team, panels};
+
+/// Bytes of the file that are rearranged before their memory is given back.
+const PIECE: usize = 16 << 20;
+
+/// The bytes of one matrix, which its first product rearranges if that was asked for.
+pub struct Storage {
+    quant: &'static Quant,
+    rows: usize,
+    k: usize,
+    file: Bytes,
+    repack: bool,
+    panels: OnceLock<Option<Bytes>>,
+}
+
+impl Storage {
+    /// `rows` × `k` weights in the file.
+    ///
+    /// # Errors
+    /// They do not make whole blocks or have another size; in words, with the numbers.
+    pub fn new(
+        quant: &'static Quant,
+        file: Bytes,
+        rows: usize,
+        k: usize,
+        repack: bool,
+    ) -> Result<Storage, String> {
+        Matrix::new(quant, &file, rows, k)?;
+        let repack = repack && panels::fits(quant, rows);
+        Ok(Storage { quant, rows, k, file, repack, panels: OnceLock::new() })
+    }
+
+    /// The matrix as it is now.
+    pub fn matrix(&self) -> Matrix<'_> {
+        let matrix = match self.panels.get() {
+            Some(Some(panels)) => Matrix::in_panels(self.quant, panels, self.rows, self.k),
+            _ => Matrix::new(self.quant, &self.file, self.rows, self.k),
+        };
+        // The constructor has made sure that it fits.
+        matrix.unwrap_or_else(|e| unreachable!("{e}"))
+    }
+
+    /// Rearranges the weights if that is wanted and was not done. Where memory is refused they stay
+    /// as they are.
+    pub fn ready(&self, team: &Team) {
+        if self.repack && self.panels.get().is_none() {
+            let stride = self.file.len() / self.rows;
+            let step = (PIECE / stride).next_multiple_of(16) * stride;
+            let panels = Bytes::build(self.file.len(), |to| {
+                for (start, to) in (0..).step_by(step).zip(to.chunks_mut(step)) {
+                    let piece = start..start + to.len();
+                    panels::rearrange(team, self.quant, stride, &self.file[piece.clone()], to);
+                    self.file.release(piece);
+                }
+            });
+            // An interrupted team leaves work undone.
+            if !team.interrupted() {
+                let _ = self.panels.set(panels.ok());
+            }
+        }
+    }
+
+    /// Outputs.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Some of the rows.
+    ///
+    /// # Panics
+    /// There are not so many rows.
+    pub fn part(&self, rows: Range<usize>) -> Storage {
+        assert!(rows.start < rows.end && rows.end <= self.rows, "{rows:?} of {}", self.rows);
+        let stride = self.file.len() / self.rows;
+        let file = self.file.slice(rows.start * stride..rows.end * stride);
+        file.and_then(|f| Storage::new(self.quant, f, rows.len(), self.k, self.repack).ok())
+            .unwrap_or_else(|| unreachable!("{rows:?} of {}", self.rows))
+    }
+}
