@@ -18,10 +18,12 @@ mod math;
 pub mod matmul;
 pub mod norm;
 pub mod panels;
+mod products;
 pub mod profile;
 pub mod quant;
 mod raw;
 pub mod rope;
+mod single;
 pub mod team;
 #[cfg(test)]
 mod testing;

@@ -14,8 +14,9 @@ use crate::isa::{Isa, Kernel, LANES, LEVELS, Level, dispatch_at};
 use crate::panels;
 use crate::quant::{Block, Float, Quant};
 use crate::raw::RawMut;
+use crate::single::Single;
 use crate::team::Team;
-use crate::tile::{Format, Panel, Place, Single, multiply};
+use crate::tile::{Format, Panel, Place, multiply};
 
 pub mod groups;
 

@@ -4,17 +4,14 @@
 //! lanes. Four activations of a column, broadcast, meet four weights of every row in one dot-product
 //! instruction. A group of 16 or 32 weights is summed exactly in integers, starting at minus the
 //! bias times the activations' sum, and then added to the float sum with the two scales.
-//!
-//! The float sums of a row and a column are added in the order of k whatever the width of the tile,
-//! so a column's result does not depend on its neighbours.
 
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::ptr;
-use std::simd::num::SimdInt;
 
-use crate::activations::{Activations, Group};
-use crate::isa::{B, F, I, Isa, Kernel, LANES, Level, dispatch_at, prefetch, prefetch_l2};
+use crate::activations::Activations;
+use crate::isa::{B, F, Isa, Kernel, LANES, Level, dispatch_at, prefetch_l2};
+use crate::products::{Fixed, Pointers, Shape, add_products};
 use crate::quant::{Block, Offset, Rows, Unpacked};
 
 /// Scratch for one unpacked chunk of 16 rows.
@@ -90,33 +87,7 @@ impl<T: Block, const PANELS: bool> Kernel for Fill<'_, T, PANELS> {
     }
 }
 
-/// What the loop needs to know of a type.
-pub trait Shape {
-    /// Weights that share a scale, 16 or 32.
-    const GROUP: usize;
-    /// Whether there is a minimum for every scale, rather than a bias.
-    const MIN: bool;
-    /// Whether bytes exceed 127.
-    const WIDE: bool;
-}
-
-struct Fixed<const GROUP: usize, const MIN: bool, const WIDE: bool>;
-
-impl<const GROUP: usize, const MIN: bool, const WIDE: bool> Shape for Fixed<GROUP, MIN, WIDE> {
-    const GROUP: usize = GROUP;
-    const MIN: bool = MIN;
-    const WIDE: bool = WIDE;
-}
-
-struct Of<T>(PhantomData<T>);
-
-impl<T: Block> Shape for Of<T> {
-    const GROUP: usize = T::GROUP;
-    const MIN: bool = matches!(T::OFFSET, Offset::Min);
-    const WIDE: bool = T::WIDE;
-}
-
-/// The same as a value; types that agree in it share the compiled loop.
+/// A [`Shape`] as a value; types that agree in it share the compiled loop.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Format {
     group: usize,
@@ -286,215 +257,13 @@ unsafe fn tile<A: Isa, S: Shape, const G: usize, const N: usize>(
         let mut ahead = [ptr::null(); G];
         ahead.copy_from_slice(&place.ahead[first..first + G]);
         let ahead = (ahead, pace);
-        add_products::<A, S, G, N>(isa, weights, bias, groups, stride, len / 32, ahead, &mut sums);
+        let (columns, n) = ((groups, stride), len / 32);
+        add_products::<A, S, G, N>(isa, weights, bias, columns, n, ahead, &mut sums);
         for g in 0..G {
             for c in 0..N {
                 let at = out.add(c * place.out_stride + g * LANES);
                 at.cast::<F>().write_unaligned(sums[g][c]);
             }
         }
-    }
-}
-
-/// Where unpacked weights are.
-#[derive(Clone, Copy)]
-struct Pointers {
-    bytes: *const B,
-    scales: *const F,
-    mins: *const F,
-}
-
-impl Pointers {
-    const NONE: Pointers = Pointers { bytes: ptr::null(), scales: ptr::null(), mins: ptr::null() };
-
-    #[inline(always)]
-    fn new(bytes: &[B], scales: &[F], mins: &[F]) -> Self {
-        Pointers { bytes: bytes.as_ptr(), scales: scales.as_ptr(), mins: mins.as_ptr() }
-    }
-}
-
-/// Adds the products of `n` times 32 weights of `G` × 16 rows with `N` columns, whose groups are
-/// `stride` apart. With every 32, `pace` bytes of the memory ahead are fetched.
-///
-/// # Safety
-/// So many weights and groups are there.
-#[inline(always)]
-unsafe fn add_products<A: Isa, S: Shape, const G: usize, const N: usize>(
-    isa: A,
-    weights: [Pointers; G],
-    bias: u32,
-    groups: *const Group,
-    stride: usize,
-    n: usize,
-    (ahead, pace): ([*const u8; G], usize),
-    sums: &mut [[F; N]; G],
-) {
-    let bias = I::splat(bias as i32);
-    let halves = 32 / S::GROUP;
-    for i in 0..n {
-        for ahead in ahead {
-            prefetch(ahead.wrapping_add(i * pace), pace);
-        }
-        for half in 0..halves {
-            // SAFETY: the caller's condition.
-            unsafe {
-                let group = groups.add(i);
-                let mut dots = [[I::splat(0); N]; G];
-                if !S::MIN {
-                    for c in 0..N {
-                        let group = group.add(c * stride);
-                        let sum = match (halves, half) {
-                            (1, _) => I::splat((*group).minus_sum),
-                            (_, 0) => I::splat((*group).minus_sum_16),
-                            _ => I::splat((*group).minus_sum) - I::splat((*group).minus_sum_16),
-                        };
-                        for g in 0..G {
-                            dots[g][c] = sum << bias;
-                        }
-                    }
-                }
-                for j in 0..S::GROUP / 4 {
-                    let mut w = [B::splat(0); G];
-                    for g in 0..G {
-                        w[g] = *weights[g].bytes.add(i * 8 + half * 4 + j);
-                    }
-                    for c in 0..N {
-                        let q = (*group.add(c * stride)).q.as_ptr().add(16 * half + 4 * j);
-                        let q = q.cast::<[i8; 4]>().read();
-                        for g in 0..G {
-                            dots[g][c] = if S::WIDE {
-                                isa.dot_u8(dots[g][c], w[g], q)
-                            } else {
-                                isa.dot_u7(dots[g][c], w[g], q)
-                            };
-                        }
-                    }
-                }
-                for g in 0..G {
-                    let scale = *weights[g].scales.add(i * halves + half);
-                    for c in 0..N {
-                        let activation = F::splat((*group.add(c * stride)).scale);
-                        let product = dots[g][c].cast::<f32>() * scale;
-                        sums[g][c] = isa.fma(product, activation, sums[g][c]);
-                    }
-                    if S::MIN {
-                        let min = *weights[g].mins.add(i * halves + half);
-                        for c in 0..N {
-                            let group = group.add(c * stride);
-                            let sum = match (halves, half) {
-                                (1, _) => F::splat((*group).scaled_sum),
-                                (_, half) => {
-                                    let first = -(*group).minus_sum_16;
-                                    let sum =
-                                        if half == 0 { first } else { -(*group).minus_sum - first };
-                                    F::splat((*group).scale * sum as f32)
-                                }
-                            };
-                            sums[g][c] = isa.fma(min, sum, sums[g][c]);
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// One or two strips of 16 rows × one column, from packed weights: block after block is unpacked and
-/// used at once, so that memory is read without pause.
-pub struct Single<'a> {
-    /// The weights: where the rows or the panel of each 16 rows begin.
-    pub first: *const u8,
-    /// From row to row.
-    pub stride: usize,
-    /// How many times 16 rows, 1 or 2.
-    pub strips: usize,
-    /// The column.
-    pub x: &'a Activations,
-    /// The results, 16 for each strip.
-    pub out: *mut f32,
-    /// From what is read of a panel to what is fetched.
-    pub distance: usize,
-}
-
-impl Single<'_> {
-    /// Computes them.
-    ///
-    /// # Safety
-    /// There is one quantized column; the rows are at `first`, `stride` bytes apart, or their panels
-    /// are; and the results can be written.
-    pub unsafe fn run<T: Block, const PANELS: bool>(self, level: Level) {
-        assert!(self.x.n == 1 && self.x.groups.len() >= self.x.k / 32);
-        dispatch_at(level, Fused::<T, PANELS>(self, PhantomData));
-    }
-}
-
-struct Fused<'a, T, const PANELS: bool>(Single<'a>, PhantomData<T>);
-
-impl<T: Block, const PANELS: bool> Kernel for Fused<'_, T, PANELS> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<A: Isa>(self, isa: A) {
-        // SAFETY: `Single::run`'s conditions.
-        unsafe {
-            if self.0.strips == 2 && T::LEN < 256 {
-                single::<A, T, PANELS, 2>(isa, &self.0, 0);
-            } else {
-                for g in 0..self.0.strips {
-                    single::<A, T, PANELS, 1>(isa, &self.0, g);
-                }
-            }
-        }
-    }
-}
-
-/// # Safety
-/// As for [`Single::run`].
-#[inline(always)]
-unsafe fn single<A: Isa, T: Block, const PANELS: bool, const G: usize>(
-    isa: A,
-    job: &Single,
-    strip: usize,
-) {
-    // The longest block is 256 weights in groups of 16.
-    let mut bytes = [[B::splat(0); 64]; G];
-    let mut scales = [[F::splat(0.0); 16]; G];
-    let mut mins = [[F::splat(0.0); 16]; G];
-    let mut sums = [[F::splat(0.0); 1]; G];
-    let (vectors, groups) = (T::LEN / 4, T::LEN / T::GROUP);
-    let size = size_of::<T>();
-    for i in 0..job.x.k / T::LEN {
-        let mut weights = [Pointers::NONE; G];
-        for g in 0..G {
-            let strip = job.first.wrapping_add((strip + g) * LANES * job.stride);
-            let (first, ahead) = if PANELS {
-                let first = strip.wrapping_add(i * LANES * size);
-                (first, first.wrapping_add(job.distance))
-            } else {
-                // The rows after these come next in memory, and are fetched evenly meanwhile.
-                let next = strip.wrapping_add(G * LANES * job.stride);
-                (strip.wrapping_add(i * size), next.wrapping_add(i * LANES * size))
-            };
-            let out = Unpacked {
-                bytes: &mut bytes[g][..vectors],
-                scales: &mut scales[g][..groups],
-                mins: &mut mins[g][..groups],
-            };
-            // SAFETY: the caller's conditions.
-            T::unpack(isa, unsafe { Rows::<T, PANELS>::new(first, job.stride, ahead) }, out);
-            weights[g] = Pointers::new(&bytes[g], &scales[g], &mins[g]);
-        }
-        let n = T::LEN / 32;
-        // SAFETY: the block is unpacked, and the column has its groups.
-        unsafe {
-            let x = job.x.groups.as_ptr().add(i * n);
-            let ahead = ([ptr::null(); G], 0);
-            let bias = T::OFFSET.bias();
-            add_products::<A, Of<T>, G, 1>(isa, weights, bias, x, 0, n, ahead, &mut sums);
-        }
-    }
-    for g in 0..G {
-        // SAFETY: the caller's conditions.
-        unsafe { job.out.add((strip + g) * LANES).cast::<F>().write_unaligned(sums[g][0]) };
     }
 }
