@@ -18,16 +18,22 @@ from farthing.errors import (
     UnsupportedModelError,
 )
 from farthing.types import (
+    ChatDelta,
     Completion,
     FinishReason,
+    FunctionCall,
+    FunctionCallDelta,
     Message,
     PromptTokensDetails,
     Timings,
     TokenLogprob,
+    ToolCall,
+    ToolCallDelta,
     Usage,
 )
 
 if TYPE_CHECKING:
+    from farthing.api.chat_stream import ChatStream
     from farthing.api.model import Model
     from farthing.api.session import Session
     from farthing.api.stream import TokenStream
@@ -37,11 +43,15 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "ChatDelta",
+    "ChatStream",
     "ChatTemplate",
     "Completion",
     "ContextLengthError",
     "FarthingError",
     "FinishReason",
+    "FunctionCall",
+    "FunctionCallDelta",
     "Message",
     "Model",
     "ModelFileError",
@@ -54,12 +64,15 @@ __all__ = [
     "TokenLogprob",
     "TokenStream",
     "Tokenizer",
+    "ToolCall",
+    "ToolCallDelta",
     "UnsupportedModelError",
     "Usage",
     "__version__",
 ]
 
 _LAZY = {
+    "ChatStream": "farthing.api.chat_stream",
     "ChatTemplate": "farthing.chat",
     "Model": "farthing.api.model",
     "Session": "farthing.api.session",

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-FinishReason: TypeAlias = Literal["stop", "length", "cancelled"]
-"""Why a generation ended: the model or a stop string, max_tokens or a full context, the caller."""
+FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "cancelled"]
+"""Why a generation ended: the model or a stop string, max_tokens or a full context, the model
+after it called tools, the caller."""
 
 Message: TypeAlias = Mapping[str, Any]
 """A chat message as in OpenAI's API: `role`, `content` and what the chat template knows."""
@@ -77,22 +78,96 @@ class TokenLogprob:
 
 
 @dataclass(frozen=True, slots=True)
+class FunctionCall:
+    """Which function a model calls."""
+
+    name: str
+    arguments: str
+    """JSON text, as the model wrote it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A tool call, as in OpenAI's API."""
+
+    id: str
+    function: FunctionCall
+    complete: bool = True
+    """False when the text ended within the call, or its arguments are no valid JSON object."""
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCallDelta:
+    """A piece of a function call."""
+
+    name: str | None
+    """With a call's first piece, else None."""
+    arguments: str
+    """To be appended to the arguments so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """A piece of a tool call, as in OpenAI's API."""
+
+    index: int
+    """Which call of the message, counted from 0."""
+    id: str | None
+    """With a call's first piece, else None."""
+    function: FunctionCallDelta
+
+
+@dataclass(frozen=True, slots=True)
+class ChatDelta:
+    """A piece of the assistant's message; empty texts and tuples where there is nothing new."""
+
+    content: str = ""
+    reasoning_content: str = ""
+    tool_calls: tuple[ToolCallDelta, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether there is anything new."""
+        return bool(self.content or self.reasoning_content or self.tool_calls)
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
     """A finished generation."""
 
     text: str
+    """In a chat the content of the answer, without reasoning and tool calls."""
     tokens: list[int]
-    """The tokens whose text is in `text`: without the end-of-text token and a stop string."""
+    """The tokens handed out: without the end-of-text token and a stop string."""
     finish_reason: FinishReason
     usage: Usage
     timings: Timings
     logprobs: list[TokenLogprob] | None = None
     """One entry per item of `tokens`; None unless `logprobs` was asked for."""
+    reasoning_content: str | None = None
+    """What the model thought in a chat, if it did."""
+    tool_calls: tuple[ToolCall, ...] = ()
+    """The tools that the model calls in a chat."""
 
     @property
     def message(self) -> dict[str, Any]:
-        """The completion as a chat message of the assistant."""
-        return {"role": "assistant", "content": self.text}
+        """The completion as a chat message of the assistant, as in OpenAI's API."""
+        message: dict[str, Any] = {"role": "assistant", "content": self.text}
+        if self.reasoning_content is not None:
+            message["reasoning_content"] = self.reasoning_content
+        if self.tool_calls:
+            message["content"] = self.text or None
+            message["tool_calls"] = [
+                {
+                    "id": call.id,
+                    "type": "function",
+                    "function": {
+                        "name": call.function.name,
+                        "arguments": call.function.arguments,
+                    },
+                }
+                for call in self.tool_calls
+            ]
+        return message
 
 
 def _rate(count: int, milliseconds: float) -> float:

@@ -27,7 +27,7 @@ def test_the_prompt_is_the_templates(story: Model) -> None:
 
 
 def test_tools_and_variables_reach_the_template(folder: Path) -> None:
-    template = "{{ tools[0].name if tools }}{{ mood }}<|assistant|>"
+    template = "{{ tools[0].function.name if tools }}{{ mood }}<|assistant|>"
     path = Tiny(chat_template=template).write(folder / "tools.gguf")
     with Model(path) as model:
 

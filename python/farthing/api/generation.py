@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from farthing import _native
-from farthing.api.text import TextSoFar
+from farthing.api.text import Spoken
 from farthing.types import (
     Completion,
     FinishReason,
@@ -22,23 +22,47 @@ if TYPE_CHECKING:
     from farthing.tokenization import Tokenizer
 
 
-class Generation:
-    """Turns outputs into pieces of text, one token at a time.
+Piece = TypeVar("Piece")
+Piece_co = TypeVar("Piece_co", covariant=True)
 
-    The pieces handed out join to exactly the text of the completion.
+
+class Pieces(Protocol[Piece_co]):
+    """Turns tokens into pieces."""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a stop string was met; there are no more pieces then."""
+
+    def push(self, token_id: int) -> Piece_co | None:
+        """The piece that became certain with this token, if any."""
+
+    def flush(self) -> Piece_co | None:
+        """What is left when no more tokens come, if anything."""
+
+    def spoken(self) -> Spoken:
+        """All of it."""
+
+    def n_tokens_shown(self) -> int | None:
+        """How many tokens have a part in it; None for all."""
+
+
+class Generation(Generic[Piece]):
+    """Turns outputs into pieces, one token at a time.
+
+    The pieces handed out join to exactly what the completion says.
     """
 
     def __init__(
         self,
         n_prompt: int,
         tokenizer: Tokenizer | None,
+        pieces: Pieces[Piece],
         *,
-        stop: Iterable[str],
         logprobs: bool,
     ) -> None:
         self._n_prompt = n_prompt
         self._tokenizer = tokenizer
-        self._text = TextSoFar(tokenizer, stop) if tokenizer is not None else None
+        self._pieces = pieces
         self._logprobs = logprobs
         self._pending: deque[_native.Token] = deque()
         self._tokens: list[_native.Token] = []
@@ -57,36 +81,27 @@ class Generation:
     @property
     def stopped(self) -> bool:
         """Whether a stop string was met, so that the engine need not go on."""
-        return self._text is not None and self._text.stopped
+        return self._pieces.stopped
 
-    def next_piece(self) -> str | None:
-        """The next piece; None when there is none in what was pushed so far.
-
-        Without a vocabulary there is an empty piece for each token.
-        """
+    def next_piece(self) -> Piece | None:
+        """The next piece; None when there is none in what was pushed so far."""
         while self._pending and not self.stopped:
             token = self._pending.popleft()
             self._tokens.append(token)
             self._clock.tick()
-            if self._text is None:
-                return ""
-            if piece := self._text.push(token.id):
+            if (piece := self._pieces.push(token.id)) is not None:
                 return piece
-        if self.finished is not None and self._text is not None and not self.stopped:
-            return self._text.flush() or None
-        return None
+        return self._pieces.flush() if self.finished is not None and not self.stopped else None
 
     def completion(self, *, cancelled: bool) -> Completion:
         """The result, as far as pieces were handed out; `cancelled` by the caller or complete."""
-        text, kept = "", self._tokens
-        if self._text is not None:
-            text = self._text.text()
-            kept = self._tokens[: self._text.n_tokens_shown()]
+        spoken = self._pieces.spoken()
+        kept = self._tokens[: self._pieces.n_tokens_shown()]
         timings = self._timings()
         return Completion(
-            text=text,
+            text=spoken.text,
             tokens=[token.id for token in kept],
-            finish_reason="cancelled" if cancelled else self._finish_reason(),
+            finish_reason="cancelled" if cancelled else self._finish_reason(spoken),
             usage=Usage(
                 prompt_tokens=self._n_prompt,
                 completion_tokens=len(self._tokens),
@@ -94,12 +109,16 @@ class Generation:
             ),
             timings=timings,
             logprobs=[self._logprob(token) for token in kept] if self._logprobs else None,
+            reasoning_content=spoken.reasoning_content,
+            tool_calls=spoken.tool_calls,
         )
 
-    def _finish_reason(self) -> FinishReason:
-        if self.stopped:
-            return "stop"
-        return self.finished.reason if self.finished is not None else "cancelled"
+    def _finish_reason(self, spoken: Spoken) -> FinishReason:
+        if self.finished is None and not self.stopped:
+            return "cancelled"
+        reason = "stop" if self.stopped or self.finished is None else self.finished.reason
+        called = any(call.complete for call in spoken.tool_calls)
+        return "tool_calls" if called and reason == "stop" else reason
 
     def _timings(self) -> Timings:
         end = self.finished

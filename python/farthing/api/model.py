@@ -6,17 +6,21 @@ import atexit
 import logging
 import os
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from farthing import _native
+from farthing.api.chat import NAMES as CHAT_NAMES
+from farthing.api.chat import ChatSoFar, prepare_chat, shown_tokens
+from farthing.api.chat_stream import ChatStream
 from farthing.api.dispatch import Dispatcher
-from farthing.api.generation import Generation
+from farthing.api.generation import Generation, Piece, Pieces
 from farthing.api.locate import locate
-from farthing.api.sampling import prepare
+from farthing.api.sampling import Prepared, prepare
 from farthing.api.stream import TokenStream
+from farthing.api.text import NoText, TextSoFar
 from farthing.errors import FarthingError
 
 if TYPE_CHECKING:
@@ -24,8 +28,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from typing_extensions import Unpack
 
+    from farthing.api.chat import ChatOptions
     from farthing.api.sampling import GenerateOptions
     from farthing.chat import ChatTemplate
+    from farthing.chat.format import ChatFormat
     from farthing.tokenization import Tokenizer
     from farthing.types import Completion, Message
 
@@ -131,47 +137,27 @@ class Model:
         """`generate` piece by piece, for loops of both kinds."""
         return self._start("stream", self._ids(prompt), options)
 
-    def chat(
-        self,
-        messages: Iterable[Message],
-        *,
-        tools: Sequence[Mapping[str, Any]] | None = None,
-        template_kwargs: Mapping[str, Any] | None = None,
-        **options: Unpack[GenerateOptions],
-    ) -> Completion:
+    def chat(self, messages: Iterable[Message], **options: Unpack[ChatOptions]) -> Completion:
         """Answer a conversation; the reply is also in `message` of the result.
 
-        `messages` and `tools` are as in OpenAI's API, `template_kwargs` are further variables for
-        the model's chat template, such as `enable_thinking`. Raises UnsupportedModelError if the
-        file has no template.
+        `messages` are as in OpenAI's API. What else a chat may say is in
+        `farthing.api.chat.ChatOptions`. Reasoning and tool calls are told apart from the content
+        in the form that the model writes them. Raises UnsupportedModelError if the file has no
+        chat template.
         """
-        return self.chat_stream(
-            messages, tools=tools, template_kwargs=template_kwargs, **options
-        ).wait()
+        return self.chat_stream(messages, **options).wait()
 
     async def achat(
-        self,
-        messages: Iterable[Message],
-        *,
-        tools: Sequence[Mapping[str, Any]] | None = None,
-        template_kwargs: Mapping[str, Any] | None = None,
-        **options: Unpack[GenerateOptions],
+        self, messages: Iterable[Message], **options: Unpack[ChatOptions]
     ) -> Completion:
         """`chat` for asyncio; cancelling the task stops the computation."""
-        return await self.chat_stream(
-            messages, tools=tools, template_kwargs=template_kwargs, **options
-        ).await_result()
+        return await self.chat_stream(messages, **options).await_result()
 
     def chat_stream(
-        self,
-        messages: Iterable[Message],
-        *,
-        tools: Sequence[Mapping[str, Any]] | None = None,
-        template_kwargs: Mapping[str, Any] | None = None,
-        **options: Unpack[GenerateOptions],
-    ) -> TokenStream:
+        self, messages: Iterable[Message], **options: Unpack[ChatOptions]
+    ) -> ChatStream:
         """`chat` piece by piece, for loops of both kinds."""
-        return self._chat(messages, options, tools=tools, template_kwargs=template_kwargs)
+        return self._chat(messages, options)
 
     def logits(self, token_ids: Iterable[int]) -> npt.NDArray[np.float32]:
         """The logits after each of the tokens, `[n_tokens, n_vocab]`."""
@@ -211,34 +197,47 @@ class Model:
     def _ids(self, prompt: str | Iterable[int]) -> list[int]:
         return self.tokenizer.encode(prompt) if isinstance(prompt, str) else list(prompt)
 
+    @cached_property
+    def _chat_format(self) -> ChatFormat:
+        from farthing.chat.format import ChatFormat
+
+        token_id = self.tokenizer.hf.token_to_id
+        return ChatFormat(self.chat_template, lambda text: token_id(text) is not None)
+
     def _chat(
         self,
         messages: Iterable[Message],
         options: Mapping[str, Any],
         *,
-        tools: Sequence[Mapping[str, Any]] | None = None,
-        template_kwargs: Mapping[str, Any] | None = None,
         on_end: Callable[[Completion], None] | None = None,
-    ) -> TokenStream:
-        prompt = self.chat_template.render(list(messages), tools=tools, **(template_kwargs or {}))
-        return self._start("chat", self.tokenizer.encode_prompt(prompt), options, on_end)
+    ) -> ChatStream:
+        tokenizer = self.tokenizer
+        prompt, rest = prepare_chat(self._chat_format, messages, options)
+        prepared = prepare("chat", rest, CHAT_NAMES)
+        pieces = ChatSoFar(
+            tokenizer, prepared.stop, prompt.parser(), shown_tokens(tokenizer, prompt.markers)
+        )
+        request, generation = self._submit(tokenizer.encode_prompt(prompt.text), prepared, pieces)
+        return ChatStream(self, request, generation, self._dispatcher, on_end)
 
-    def _start(
-        self,
-        method: str,
-        ids: list[int],
-        options: Mapping[str, Any],
-        on_end: Callable[[Completion], None] | None = None,
-    ) -> TokenStream:
+    def _start(self, method: str, ids: list[int], options: Mapping[str, Any]) -> TokenStream:
         prepared = prepare(method, options)
+        tokenizer = None if isinstance(self._tokenizer, FarthingError) else self._tokenizer
+        pieces: Pieces[str] = (
+            TextSoFar(tokenizer, prepared.stop) if tokenizer is not None else NoText()
+        )
+        request, generation = self._submit(ids, prepared, pieces)
+        return TokenStream(self, request, generation, self._dispatcher)
+
+    def _submit(
+        self, ids: list[int], prepared: Prepared, pieces: Pieces[Piece]
+    ) -> tuple[_native.Request, Generation[Piece]]:
         tokenizer = None if isinstance(self._tokenizer, FarthingError) else self._tokenizer
         if tokenizer is not None:
             prepared.native["stop_tokens"] = sorted(tokenizer.eog_ids)
-        generation = Generation(
-            len(ids), tokenizer, stop=prepared.stop, logprobs=prepared.logprobs is not None
-        )
-        request = self._dispatcher.submit(ids, prepared.native)
-        return TokenStream(self, request, generation, self._dispatcher, on_end)
+        logprobs = prepared.logprobs is not None
+        generation = Generation(len(ids), tokenizer, pieces, logprobs=logprobs)
+        return self._dispatcher.submit(ids, prepared.native), generation
 
 
 _open_models: weakref.WeakSet[Model] = weakref.WeakSet()

@@ -64,15 +64,16 @@ class Prepared:
     native: dict[str, Any]
 
 
-def prepare(method: str, options: Mapping[str, Any]) -> Prepared:
+def prepare(method: str, options: Mapping[str, Any], others: Iterable[str] = ()) -> Prepared:
     """Sort the options of a call by who needs them.
 
-    Raises TypeError naming an unknown keyword, as Python does for a plain signature.
-    The values of what goes to the engine are checked there.
+    `others` are keywords of the method that are not among them. Raises TypeError naming an unknown
+    keyword, as Python does for a plain signature. The values of what goes to the engine are checked
+    there.
     """
     for name in options:
         if name not in NAMES:
-            close = difflib.get_close_matches(name, NAMES, n=1)
+            close = difflib.get_close_matches(name, (*NAMES, *others), n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise TypeError(f"{method}() got an unexpected keyword argument {name!r}{hint}")
     native = {k: v for k, v in options.items() if k not in _NOT_NATIVE and v is not None}

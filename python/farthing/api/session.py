@@ -13,9 +13,9 @@ from farthing.types import Completion
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from farthing.api.chat_stream import ChatStream
     from farthing.api.model import Model
     from farthing.api.sampling import GenerateOptions
-    from farthing.api.stream import TokenStream
 
 
 class Conversation:
@@ -44,7 +44,7 @@ class Conversation:
         """`send` for asyncio."""
         return await self.stream(text, **options).await_result()
 
-    def stream(self, text: str, **options: Unpack[GenerateOptions]) -> TokenStream:
+    def stream(self, text: str, **options: Unpack[GenerateOptions]) -> ChatStream:
         """Say something and stream the answer; both are remembered when the stream ends."""
         said = {"role": "user", "content": text}
 
@@ -89,7 +89,7 @@ class Session(Conversation):
         self._file = SessionFile(store, self.session_id)
         self._messages = self._file.read()
 
-    def stream(self, text: str, **options: Unpack[GenerateOptions]) -> TokenStream:
+    def stream(self, text: str, **options: Unpack[GenerateOptions]) -> ChatStream:
         """Say something and stream the answer; both are stored when the stream ends."""
         self._messages = self._file.read()
         return super().stream(text, **options)

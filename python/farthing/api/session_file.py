@@ -111,6 +111,6 @@ class SessionFile:
 
 def _is_message(item: object) -> bool:
     match item:
-        case {"role": str(), "content": str()}:
+        case {"role": str(), "content": str() | None}:
             return True
     return False

@@ -5,34 +5,40 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from farthing.errors import FarthingError
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from farthing._native import Request
     from farthing.api.dispatch import Dispatcher, Waiter
     from farthing.api.generation import Generation
     from farthing.types import Completion
 
 
-class TokenStream:
-    """Pieces of text, by `for` or by `async for`; read by one loop at a time.
+Piece = TypeVar("Piece")
+Shown = TypeVar("Shown")
+
+
+class Stream(Generic[Piece]):
+    """What is generated, piece by piece; read by one loop at a time.
 
     Leaving the loop early, however that happens, stops the computation at once, as do `cancel()`,
-    leaving a `with` or `async with` block, cancelling the task and dropping the stream. The pieces
-    join to exactly `result.text`. Computation begins when the stream is made.
+    leaving a `with` or `async with` block, cancelling the task and dropping the stream.
+    Computation begins when the stream is made.
     """
 
     def __init__(
         self,
         model: object,
         request: Request,
-        generation: Generation,
+        generation: Generation[Piece],
         dispatcher: Dispatcher,
         on_end: Callable[[Completion], None] | None = None,
     ) -> None:
-        """Made by `Model.stream` and `Model.chat_stream`.
+        """Made by `Model`.
 
         `model` is kept alive as long as the stream. `on_end` gets the completion, once, when the
         stream ends without an error.
@@ -72,27 +78,17 @@ class TokenStream:
 
     def wait(self) -> Completion:
         """Read to the end and give the result."""
-        for _ in self:
+        for _ in self._pieces():
             pass
         return self.result
 
     async def await_result(self) -> Completion:
         """`wait` for asyncio."""
-        async for _ in self:
+        async for _ in AsyncPieces(self, lambda piece: piece):
             pass
         return self.result
 
-    def __iter__(self) -> Iterator[str]:
-        try:
-            while (piece := self._next()) is not None:
-                yield piece
-        finally:
-            self.cancel()
-
-    def __aiter__(self) -> AsyncIterator[str]:
-        return _AsyncPieces(self)
-
-    def __enter__(self) -> TokenStream:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -103,7 +99,7 @@ class TokenStream:
     ) -> None:
         self.cancel()
 
-    async def __aenter__(self) -> TokenStream:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
@@ -114,14 +110,21 @@ class TokenStream:
     ) -> None:
         self.cancel()
 
-    def _next(self) -> str | None:
+    def _pieces(self) -> Iterator[Piece]:
+        try:
+            while (piece := self._next()) is not None:
+                yield piece
+        finally:
+            self.cancel()
+
+    def _next(self) -> Piece | None:
         while True:
             piece, more = self._advance()
             if not more:
                 return piece
             self._take(None)
 
-    async def _anext(self) -> str | None:
+    async def _anext(self) -> Piece | None:
         if self._waiter is None:
             self._waiter = self._dispatcher.watch(self._request)
         while True:
@@ -132,7 +135,7 @@ class TokenStream:
             if not self._take(0):
                 await self._waiter.ready.wait()
 
-    def _advance(self) -> tuple[str | None, bool]:
+    def _advance(self) -> tuple[Piece | None, bool]:
         """The next piece, or whether the engine's next output is needed, or neither at the end."""
         generation = self._generation
         with self._lock:
@@ -178,27 +181,40 @@ class TokenStream:
         return True
 
 
-class _AsyncPieces:
+class TokenStream(Stream[str]):
+    """Pieces of text, by `for` or by `async for`; they join to exactly `result.text`."""
+
+    def __iter__(self) -> Iterator[str]:
+        return self._pieces()
+
+    def __aiter__(self) -> AsyncIterator[str]:
+        return AsyncPieces(self, lambda piece: piece)
+
+
+class AsyncPieces(Generic[Piece, Shown]):
     """One `async for` over a stream.
 
     `async for` closes nothing when it is left, but it lets go of this object at once.
     """
 
-    def __init__(self, stream: TokenStream) -> None:
+    def __init__(self, stream: Stream[Piece], show: Callable[[Piece], Shown | None]) -> None:
+        """`show` gives what the loop sees of a piece; pieces for which it is None are skipped."""
         self._stream = stream
+        self._show = show
 
-    def __aiter__(self) -> AsyncIterator[str]:
+    def __aiter__(self) -> AsyncIterator[Shown]:
         return self
 
-    async def __anext__(self) -> str:
+    async def __anext__(self) -> Shown:
         try:
-            piece = await self._stream._anext()
+            while (piece := await self._stream._anext()) is not None:
+                shown = self._show(piece)
+                if shown is not None:
+                    return shown
         except BaseException:
             self._stream.cancel()
             raise
-        if piece is None:
-            raise StopAsyncIteration
-        return piece
+        raise StopAsyncIteration
 
     def __del__(self) -> None:
         self._stream.cancel()

@@ -2,13 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from farthing.tokenization import StopStrings
 
 if TYPE_CHECKING:
     from farthing.tokenization import Tokenizer
+    from farthing.types import ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What a completion says, apart from tokens and numbers."""
+
+    text: str = ""
+    reasoning_content: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+
+
+class NoText:
+    """For a model without a vocabulary: an empty piece for each token."""
+
+    stopped = False
+
+    def push(self, token_id: int) -> str:
+        return ""
+
+    def flush(self) -> None:
+        return None
+
+    def spoken(self) -> Spoken:
+        return Spoken()
+
+    def n_tokens_shown(self) -> None:
+        return None
 
 
 class TextSoFar:
@@ -18,8 +47,11 @@ class TextSoFar:
     held back.
     """
 
-    def __init__(self, tokenizer: Tokenizer, stop: Iterable[str]) -> None:
-        self._characters = tokenizer.detokenizer()
+    def __init__(
+        self, tokenizer: Tokenizer, stop: Iterable[str], shown: Container[int] = frozenset()
+    ) -> None:
+        """`shown` are special tokens that are part of the text."""
+        self._characters = tokenizer.detokenizer(shown=shown)
         self._stops = StopStrings(stop)
         self._decoded = 0
         """Characters decoded, shown or not."""
@@ -29,23 +61,23 @@ class TextSoFar:
         self.stopped = False
         """Whether a stop string was met; nothing more is shown then."""
 
-    def push(self, token_id: int) -> str:
-        """What can be shown now."""
+    def push(self, token_id: int) -> str | None:
+        """What can be shown now, if anything."""
         self._starts.append(self._decoded)
         text = self._characters.push(token_id)
         self._decoded += len(text)
-        return self._show(self._stops.push(text))
+        return self._show(self._stops.push(text)) or None
 
-    def flush(self) -> str:
-        """What is left to show when no more tokens come."""
+    def flush(self) -> str | None:
+        """What is left to show when no more tokens come, if anything."""
         rest = self._characters.flush()
         self._decoded += len(rest)
         before = self._show(self._stops.push(rest))
-        return before + self._show(self._stops.flush())
+        return before + self._show(self._stops.flush()) or None
 
-    def text(self) -> str:
+    def spoken(self) -> Spoken:
         """Everything shown."""
-        return "".join(self._shown)
+        return Spoken("".join(self._shown))
 
     def n_tokens_shown(self) -> int:
         """How many tokens, counted from the first, have any part of their text in `text`.

@@ -31,6 +31,26 @@ def compile_template(source: str, now: Callable[[], datetime]) -> Template:
     return _environment().from_string(source, globals={"strftime_now": strftime_now})
 
 
+class _Given(list[Any]):
+    """A list that the template was given, which it cannot change."""
+
+
+def guarded(value: Any) -> Any:
+    """The value with its lists marked as given; which templates cannot change."""
+    if isinstance(value, dict):
+        return {key: guarded(item) for key, item in value.items()}
+    return _Given(map(guarded, value)) if isinstance(value, list) else value
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """The immutable sandbox; a template may change the lists that it made itself."""
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        if attr in ("append", "pop") and type(obj) is list:
+            return True
+        return super().is_safe_attribute(obj, attr, value)
+
+
 class _Generation(Extension):
     """`{% generation %}` marks what the model is trained on; here it only prints its body."""
 
@@ -44,7 +64,7 @@ class _Generation(Extension):
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    environment = ImmutableSandboxedEnvironment(
+    environment = _Sandbox(
         trim_blocks=True,
         lstrip_blocks=True,
         extensions=[LoopControlExtension, _Generation],

@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+from farthing.chat.adapt import Forms
 from farthing.errors import RequestError, UnsupportedModelError
 
 if TYPE_CHECKING:
@@ -103,7 +104,8 @@ class ChatTemplate:
         """The prompt for a conversation.
 
         `messages` and `tools` are as in OpenAI's API. Keys of a message whose value is None are
-        dropped, and `reasoning_content` is also given as `thinking`. `add_generation_prompt` ends
+        dropped, and `reasoning_content` is also given as `thinking`. A conversation that the
+        template cannot handle is tried again as `fitted` gives it. `add_generation_prompt` ends
         the prompt where the assistant begins to speak; `continue_final_message` ends it where the
         last message ends, so that the model goes on with that message, and takes precedence.
         `kwargs` are further variables of the template, such as `enable_thinking`.
@@ -111,31 +113,62 @@ class ChatTemplate:
         Raises `TemplateError` when the template refuses (its own message) or fails, and
         `UnsupportedModelError` when there is no template or it does not compile.
         """
-        if tools and self._tool_use is not None:
-            return self._tool_use.render(
+        if (template := self.for_tools(tools)) is not self:
+            return template.render(
                 messages, tools, add_generation_prompt, continue_final_message, documents, **kwargs
             )
         given = [_given(message, place) for place, message in enumerate(messages)]
-        if continue_final_message:
-            given = _mark_end(given)
         variables = {
-            "messages": given,
             "tools": list(tools) if tools else None,
             "documents": list(documents) if documents else None,
             "add_generation_prompt": add_generation_prompt and not continue_final_message,
-            "bos_token": self.bos_token,
-            "eos_token": self.eos_token,
             **kwargs,
         }
-        text = self._run(variables)
+        end = _mark_end if continue_final_message else list
+        try:
+            text = self._run({**variables, "messages": end(given)})
+        except TemplateError as refusal:
+            fitted = self.fitted(given)
+            if tools and fitted == given:
+                raise
+            variables = {**variables, "tools": list(tools or ()), "messages": end(fitted)}
+            try:
+                text = self._run(variables)
+            except TemplateError:
+                raise refusal from None
         return _cut_at_end(text) if continue_final_message else text
 
+    def fitted(self, messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The messages in the forms that this template understands best.
+
+        Templates differ in whether arguments of tool calls are mappings or JSON text, whether
+        content may be a list of text parts, how a message without content looks, and the like.
+        """
+        return self.forms.fit(messages)
+
+    @cached_property
+    def forms(self) -> Forms:
+        """What this template understands, found by trying it."""
+        return Forms(self.source or "", self._render_probe)
+
+    def for_tools(self, tools: object) -> ChatTemplate:
+        """The template that renders a conversation with or without tools."""
+        return self._tool_use if tools and self._tool_use is not None else self
+
+    def _render_probe(
+        self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] | None
+    ) -> str:
+        return self._run(
+            {"messages": messages, "tools": tools, "documents": None, "add_generation_prompt": True}
+        )
+
     def _run(self, variables: dict[str, Any]) -> str:
-        from farthing.chat.environment import RaisedByTemplateError
+        from farthing.chat.environment import RaisedByTemplateError, guarded
 
         template = self._compiled
+        variables = {"bos_token": self.bos_token, "eos_token": self.eos_token, **variables}
         try:
-            return template.render(variables)
+            return template.render(guarded(variables))
         except RaisedByTemplateError as error:
             raise TemplateError(str(error)) from None
         except Exception as error:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from farthing.errors import FarthingError
 
 if TYPE_CHECKING:
+    from farthing.api.chat_stream import ChatStream
     from farthing.api.model import Model
     from farthing.api.session import Conversation
+    from farthing.api.stream import TokenStream
     from farthing.types import Timings
 
 PROMPT = ">>> "
@@ -60,6 +62,7 @@ class Repl:
 
     def answer(self, text: str) -> bool:
         """Stream the answer to stdout; False when Ctrl-C stopped it."""
+        stream: ChatStream | TokenStream
         if self._conversation is not None:
             stream = self._conversation.stream(text, **self._options)
         else:

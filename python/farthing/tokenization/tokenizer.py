@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -161,10 +161,23 @@ class Tokenizer:
         detokenizer = self.detokenizer(skip_special, continuation)
         return "".join(map(detokenizer.push, ids)) + detokenizer.flush()
 
-    def detokenizer(self, skip_special: bool = True, continuation: bool = True) -> Detokenizer:
-        """An incremental `decode`. It is a continuation unless told otherwise: of the prompt."""
+    def detokenizer(
+        self,
+        skip_special: bool = True,
+        continuation: bool = True,
+        shown: Container[int] = frozenset(),
+    ) -> Detokenizer:
+        """An incremental `decode`. It is a continuation unless told otherwise: of the prompt.
+
+        Special tokens in `shown` are never left out.
+        """
         strip_space = self._parts.space_prefix and not continuation
-        token_bytes = self._bytes_of_ordinary if skip_special else self.token_bytes
+
+        def bytes_shown(token_id: int) -> bytes:
+            left_out = token_id in self.special_ids and token_id not in shown
+            return b"" if left_out else self.token_bytes(token_id)
+
+        token_bytes = bytes_shown if skip_special else self.token_bytes
         return Detokenizer(token_bytes, strip_space=strip_space)
 
     def token_text(self, token_id: int) -> str:
@@ -176,9 +189,6 @@ class Tokenizer:
         if self._checked(token_id) in self.special_ids:
             return self._vocabulary.raw(token_id)
         return self._parts.token_bytes(token_id)
-
-    def _bytes_of_ordinary(self, token_id: int) -> bytes:
-        return b"" if token_id in self.special_ids else self.token_bytes(token_id)
 
     def _checked(self, token_id: int) -> int:
         if not 0 <= token_id < len(self._vocabulary):

@@ -1,0 +1,5 @@
+"""Magistral and Ministral 3."""
+
+from farthing.chat.reasoning.base import ReasoningFormat
+
+FORMAT = ReasoningFormat(name="mistral", begin="[THINK]", end="[/THINK]")

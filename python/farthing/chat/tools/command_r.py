@@ -1,0 +1,12 @@
+"""Command R7B, Command A and later: an array of numbered objects."""
+
+from farthing.chat.tools.json_calls import JsonCalls
+
+FORMAT = JsonCalls(
+    name="command-r",
+    signs=("<|START_ACTION|>", "<|END_ACTION|>"),
+    call=("<|START_ACTION|>", "<|END_ACTION|>"),
+    keys=("tool_name", "parameters"),
+    lead='"tool_call_id": "0", ',
+    array=True,
+)

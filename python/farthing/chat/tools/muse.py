@@ -1,0 +1,53 @@
+"""Muse: messages with recipients; those to tools hold invocations with named parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from farthing.chat.output import Output
+from farthing.chat.reader import Emit, Markers, Reader, Steps
+from farthing.chat.tools.base import Plan, ToolSet
+from farthing.chat.tools.tagged_calls import TaggedCalls
+
+_MESSAGE = "<|message|>"
+_ENDS = ("<|eom|>", "<|eot|>", "<|start|>")
+_LONGEST_HEADER = 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipients(TaggedCalls):
+    """`to=self` is reasoning; the prompt ends before the recipient."""
+
+    def message(self, reader: Reader, out: Output, plan: Plan) -> Steps[None]:
+        """Read messages to the end."""
+        markers = Markers((*_ENDS, *self.triggers))
+        met: str | None = "<|start|>"
+        while met is not None:
+            emit: Emit = out.content
+            if met == "<|start|>":
+                reader.mark()
+                header: list[str] = []
+                found = yield from reader.until(
+                    Markers((_MESSAGE,)), header.append, longest=_LONGEST_HEADER
+                )
+                if found is None:
+                    out.content(reader.since_mark())
+                elif "to=self" in "".join(header):
+                    out.begin_reasoning()
+                    emit = out.reasoning
+            elif met in self.triggers:
+                yield from self._calls(reader, out, plan.tools or ToolSet(), met)
+            met = yield from reader.until(markers, emit)
+
+
+FORMAT = Recipients(
+    name="muse",
+    signs=("<atem:function_calls>", "<atem:invoke name="),
+    section=("<atem:function_calls>\n", "\n</atem:function_calls>"),
+    call=('<atem:invoke name="', "\n</atem:invoke>"),
+    name_tag=("", '">'),
+    key_tag=('\n<atem:parameter name="', '">'),
+    value_tag=("", "</atem:parameter>"),
+    special=(_MESSAGE, *_ENDS),
+    always=True,
+)

@@ -1,0 +1,45 @@
+"""Llama 4 and others: a bare list of Python calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from farthing.chat.output import Output
+from farthing.chat.reader import Reader, Steps
+from farthing.chat.tools.base import ToolSet
+from farthing.chat.tools.python_calls import PythonCalls
+
+
+@dataclass(frozen=True, kw_only=True)
+class BareCalls(PythonCalls):
+    """A list where content would begin, if it calls tools of the request; or between tokens."""
+
+    def begin_content(self, reader: Reader, out: Output, tools: ToolSet) -> Steps[bool]:
+        """Read a list that is all of the message."""
+        space = yield from reader.space()
+        if not (yield from reader.literal("[")):
+            out.content(space)
+            return False
+        name = yield from self._name(reader)
+        if (yield from reader.peek()) != "(" or not tools.knows(name):
+            out.content(space + "[" + name)
+            return False
+        parts = ["[", name]
+        yield from reader.rest(parts.append)
+        if not self.read("".join(parts), out, tools):
+            out.content(space + "".join(parts))
+        return True
+
+    def _name(self, reader: Reader) -> Steps[str]:
+        name = ""
+        while (char := (yield from reader.peek())).isalnum() or char in ("_", ".", "-"):
+            name += (yield from reader.literal(char)) or ""
+        return name
+
+
+FORMAT = BareCalls(
+    name="pythonic",
+    signs=("<|python_start|>",),
+    call=("<|python_start|>", "<|python_end|>"),
+    known_only=True,
+)

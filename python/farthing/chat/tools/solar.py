@@ -1,0 +1,13 @@
+"""Solar Open: an id, a name and JSON."""
+
+from farthing.chat.tools.named_calls import NamedCalls
+
+FORMAT = NamedCalls(
+    name="solar",
+    signs=("<|tool_call:begin|>", "<|tool_call:args|>"),
+    section=("<|tool_calls|>", ""),
+    call=("<|tool_call:begin|>", "<|tool_call:end|>"),
+    head="0<|tool_call:name|>{name}<|tool_call:args|>",
+    pattern=r"(?P<id>[^<]+)<\|tool_call:name\|>(?P<name>[\w.-]+)<\|tool_call:args\|>\s*",
+    special=("<|tool_call:name|>", "<|tool_call:args|>"),
+)
