@@ -29,7 +29,10 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 
-_CONTROL = ["<unk>", "<s>", "</s>", "<|system|>", "<|user|>", "<|assistant|>"]
+_CONTROL = [
+    *("<unk>", "<s>", "</s>", "<|system|>", "<|user|>", "<|assistant|>"),
+    *("<|tool_call_start|>", "<|tool_call_end|>"),
+]
 _BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
 _WORDS = ["▁Once", "▁upon", "▁a", "▁time", "▁the", "▁caf", "▁cat", "▁found"]
 

@@ -201,8 +201,12 @@ class Model:
     def _chat_format(self) -> ChatFormat:
         from farthing.chat.format import ChatFormat
 
-        token_id = self.tokenizer.hf.token_to_id
-        return ChatFormat(self.chat_template, lambda text: token_id(text) is not None)
+        tokenizer = self.tokenizer
+
+        def is_token(text: str) -> bool:
+            return len(tokenizer.encode(text, add_special=False, parse_special=True)) == 1
+
+        return ChatFormat(self.chat_template, is_token)
 
     def _chat(
         self,

@@ -35,7 +35,7 @@ def tool_of(function: Callable[..., Any]) -> dict[str, Any]:
     """
     name = getattr(function, "__name__", type(function).__name__)
     try:
-        hints = typing.get_type_hints(function)
+        hints = typing.get_type_hints(function, include_extras=True)
         parameters = inspect.signature(function).parameters
     except (TypeError, ValueError, NameError) as error:
         raise RequestError(f"tool {name}: its signature cannot be read: {error}") from error

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from farthing.chat.output import Output
 from farthing.chat.reader import Emit, Markers, Reader, Steps
-from farthing.chat.tools.base import Plan, ToolSet
+from farthing.chat.tools.base import Frame, Plan, ToolSet
 from farthing.chat.tools.tagged_calls import TaggedCalls
 
 _MESSAGE = "<|message|>"
@@ -17,6 +17,12 @@ _LONGEST_HEADER = 300
 @dataclass(frozen=True, kw_only=True)
 class Recipients(TaggedCalls):
     """`to=self` is reasoning; the prompt ends before the recipient."""
+
+    def frame(self, name: str) -> Frame:
+        """Each call is a message of its own."""
+        begin = f" to={name}{_MESSAGE}{self.section[0]}{self.call[0]}{name}{self.name_tag[1]}"
+        end = self.call[1] + self.section[1]
+        return Frame(begin, end, separator="<|eom|><|start|>assistant")
 
     def message(self, reader: Reader, out: Output, plan: Plan) -> Steps[None]:
         """Read messages to the end."""

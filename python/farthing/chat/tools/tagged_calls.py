@@ -113,9 +113,10 @@ class TaggedCalls(ToolFormat):
                 out.arguments('"')
             return met is not None
         text, met = yield from reader.text_until(end)
-        if met is None:
-            return False
         text = stripped.push(text)
+        if met is None:
+            out.arguments('"' + _escaped(text))
+            return False
         if self.cdata and text.startswith("<![CDATA[") and text.endswith("]]>"):
             text, is_text = text[9:-3], True
         out.arguments(_as_json(text, is_text))
