@@ -61,7 +61,8 @@ NAMES = tuple(
 
 def shown_tokens(tokenizer: Tokenizer, markers: Iterable[str]) -> frozenset[int]:
     """The special tokens whose text is part of a marker."""
-    together = "\n".join(markers)
+    if not (together := "\n".join(markers)):
+        return frozenset()
     return frozenset(i for i in tokenizer.special_ids if tokenizer.token_text(i) in together)
 
 

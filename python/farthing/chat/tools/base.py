@@ -139,7 +139,7 @@ class ToolFormat(ABC):
     def begin_content(self, reader: Reader, out: Output, tools: ToolSet) -> Steps[bool]:
         """Called where content begins: True if it read calls that have no trigger."""
         return False
-        yield
+        yield  # makes it a generator, as overriding methods are
 
     def message(self, reader: Reader, out: Output, plan: Plan) -> Steps[None]:
         """Read a whole message: reasoning, content and calls."""
