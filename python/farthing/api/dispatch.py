@@ -7,13 +7,14 @@ engine never waits for this thread.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import asyncio
+
     from farthing._native import Engine, Request
 
 logger = logging.getLogger("farthing")
@@ -26,6 +27,9 @@ class Waiter:
     """A request and the task that waits for it."""
 
     def __init__(self, request: Request) -> None:
+        # Not before somebody uses it: it takes as long to import as the rest of the library.
+        import asyncio
+
         self.request = request
         self.loop = asyncio.get_running_loop()
         self.ready = asyncio.Event()

@@ -184,28 +184,36 @@ fn truncate_to_best(list: &mut Vec<Candidate>, k: usize) {
     }
 }
 
-/// Walks through the list in an order, sorting no more of it than needed, and leaves what comes up to
-/// the candidate for which `enough` is first true, that one included.
+/// Leaves the beginning of the list, taken in an order, up to the candidate with which the sum of the
+/// weights and the number so far are `enough`; all of it where they never are. Halves are parted by
+/// rank until few are left to sort, so that a large vocabulary takes time in proportion.
 pub(crate) fn keep_until(
     list: &mut Vec<Candidate>,
     order: impl Fn(&Candidate, &Candidate) -> Ordering,
-    mut enough: impl FnMut(&Candidate) -> bool,
+    weight: impl Fn(&Candidate) -> f64,
+    enough: impl Fn(f64, usize) -> bool,
 ) {
-    let mut begin = 0;
-    let mut step = 64;
-    while begin < list.len() {
-        let end = (begin + step).min(list.len());
-        if end < list.len() {
-            list[begin..].select_nth_unstable_by(end - begin, &order);
+    // Those before `begin` come first and are not enough; those before `end` are, or are all.
+    let (mut begin, mut end, mut sum) = (0, list.len(), 0.0);
+    while end - begin > 64 {
+        let middle = begin + (end - begin) / 2;
+        list[begin..end].select_nth_unstable_by(middle - begin, &order);
+        let first: f64 = list[begin..middle].iter().map(&weight).sum();
+        if enough(sum + first, middle) {
+            end = middle;
+        } else {
+            sum += first;
+            begin = middle;
         }
-        list[begin..end].sort_unstable_by(&order);
-        if let Some(last) = list[begin..end].iter().position(&mut enough) {
-            list.truncate(begin + last + 1);
-            return;
-        }
-        begin = end;
-        step *= 4;
     }
+    list[begin..end].sort_unstable_by(&order);
+    let mut rank = begin;
+    let last = list[begin..end].iter().position(|candidate| {
+        sum += weight(candidate);
+        rank += 1;
+        enough(sum, rank)
+    });
+    list.truncate(last.map_or(end, |last| begin + last + 1));
 }
 
 #[cfg(test)]
@@ -241,11 +249,16 @@ mod tests {
         let sorted = naive::sorted(&logits);
         for n in [1, 64, 65, 400, 2999, 3000, 4000] {
             let mut list: Vec<Candidate> = sorted.iter().rev().copied().collect();
-            let mut seen = 0;
-            keep_until(&mut list, by_rank, |_| {
-                seen += 1;
-                seen == n
-            });
+            keep_until(
+                &mut list,
+                by_rank,
+                |_| 0.5,
+                |sum, kept| {
+                    assert_eq!(sum, kept as f64 * 0.5);
+                    kept >= n
+                },
+            );
+            list.sort_by(by_rank);
             assert_eq!(list, sorted[..n.min(3000)]);
         }
     }

@@ -28,12 +28,8 @@ impl Stage for TopP {
         if list.iter().filter(|c| c.logit >= threshold).count() >= self.min_keep {
             list.retain(|c| c.logit >= threshold);
         }
-        let (mut sum, mut kept) = (0.0, 0);
-        keep_until(list, by_rank, |candidate| {
-            sum += softmax.weight(candidate);
-            kept += 1;
-            sum >= self.p * softmax.total && kept >= self.min_keep
-        });
+        let enough = |sum, kept| sum >= self.p * softmax.total && kept >= self.min_keep;
+        keep_until(list, by_rank, |candidate| softmax.weight(candidate), enough);
     }
 }
 

@@ -31,12 +31,8 @@ impl Stage for TypP {
             let rising = strangeness(a).total_cmp(&strangeness(b));
             rising.then(a.id.cmp(&b.id))
         };
-        let (mut sum, mut kept) = (0.0, 0);
-        keep_until(list, order, |candidate| {
-            sum += softmax.weight(candidate);
-            kept += 1;
-            sum > self.p * softmax.total && kept >= self.min_keep
-        });
+        let enough = |sum, kept| sum > self.p * softmax.total && kept >= self.min_keep;
+        keep_until(list, order, |candidate| softmax.weight(candidate), enough);
     }
 }
 
