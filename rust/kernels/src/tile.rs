@@ -200,7 +200,8 @@ unsafe fn columns<A: Isa, S: Shape, const G: usize>(isa: A, job: &Job, first: us
     let burst = if tiles <= 2 { 0 } else { ahead_len.div_ceil(tiles).next_multiple_of(64) };
     let mut column = columns.start;
     for i in 0..tiles {
-        let n = (columns.end - column).min(A::TILE_COLUMNS);
+        // Tiles of even widths: a narrow one has too few sums in flight.
+        let n = columns.len() / tiles + usize::from(i < columns.len() % tiles);
         for ahead in ahead {
             prefetch_l2(ahead.wrapping_add(i * burst), burst);
         }
