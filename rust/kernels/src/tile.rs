@@ -192,29 +192,31 @@ impl<S: Shape> Kernel for Multiply<'_, S> {
 #[inline(always)]
 unsafe fn columns<A: Isa, S: Shape, const G: usize>(isa: A, job: &Job, first: usize) {
     let Place { ref columns, len, ahead_len, .. } = job.place;
-    let ahead = &job.place.ahead[first..first + G];
+    let mut ahead = [ptr::null(); G];
+    ahead.copy_from_slice(&job.place.ahead[first..first + G]);
     let tiles = columns.len().div_ceil(A::TILE_COLUMNS);
-    // In one tile of few columns memory is awaited, so that it is fetched at an even pace; in many
-    // tiles a burst for each will do.
-    let pace = if tiles <= 2 { ahead_len / (len / 32) } else { 0 };
-    let burst = if tiles <= 2 { 0 } else { ahead_len.div_ceil(tiles).next_multiple_of(64) };
+    // Each tile fetches its share: in few tiles at an even pace, since memory is what they wait for;
+    // in many at once.
+    let share = ahead_len.div_ceil(tiles);
+    let (pace, burst) = if tiles <= 2 { (share.div_ceil(len / 32), 0) } else { (0, share) };
     let mut column = columns.start;
     for i in 0..tiles {
         // Tiles of even widths: a narrow one has too few sums in flight.
         let n = columns.len() / tiles + usize::from(i < columns.len() % tiles);
-        for ahead in ahead {
-            prefetch_l2(ahead.wrapping_add(i * burst), burst);
+        let mut fetch = (ahead, pace);
+        for g in 0..G {
+            fetch.0[g] = ahead[g].wrapping_add(i * share);
+            prefetch_l2(fetch.0[g], burst);
         }
-        let pace = if i == 0 { pace } else { 0 };
         // SAFETY: the caller's conditions.
         unsafe {
             match n {
-                1 => tile::<A, S, G, 1>(isa, job, first, column, pace),
-                2 => tile::<A, S, G, 2>(isa, job, first, column, pace),
-                3 => tile::<A, S, G, 3>(isa, job, first, column, pace),
-                4 => tile::<A, S, G, 4>(isa, job, first, column, pace),
-                5 => tile::<A, S, G, 5>(isa, job, first, column, pace),
-                _ => tile::<A, S, G, 6>(isa, job, first, column, pace),
+                1 => tile::<A, S, G, 1>(isa, job, first, column, fetch),
+                2 => tile::<A, S, G, 2>(isa, job, first, column, fetch),
+                3 => tile::<A, S, G, 3>(isa, job, first, column, fetch),
+                4 => tile::<A, S, G, 4>(isa, job, first, column, fetch),
+                5 => tile::<A, S, G, 5>(isa, job, first, column, fetch),
+                _ => tile::<A, S, G, 6>(isa, job, first, column, fetch),
             }
         }
         column += n;
@@ -231,7 +233,7 @@ unsafe fn tile<A: Isa, S: Shape, const G: usize, const N: usize>(
     job: &Job,
     first: usize,
     column: usize,
-    pace: usize,
+    fetch: ([*const u8; G], usize),
 ) {
     let Job { x, ref place, bias, .. } = *job;
     let (k, len) = (place.k, place.len);
@@ -255,11 +257,8 @@ unsafe fn tile<A: Isa, S: Shape, const G: usize, const N: usize>(
         for g in 0..G {
             weights[g] = Pointers::new(&panels[g].bytes, &panels[g].scales, &panels[g].mins);
         }
-        let mut ahead = [ptr::null(); G];
-        ahead.copy_from_slice(&place.ahead[first..first + G]);
-        let ahead = (ahead, pace);
         let (columns, n) = ((groups, stride), len / 32);
-        add_products::<A, S, G, N>(isa, weights, bias, columns, n, ahead, &mut sums);
+        add_products::<A, S, G, N>(isa, weights, bias, columns, n, fetch, &mut sums);
         for g in 0..G {
             for c in 0..N {
                 let at = out.add(c * place.out_stride + g * LANES);
