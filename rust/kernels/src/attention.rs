@@ -7,33 +7,43 @@
 //! (gpt-oss, arXiv:2508.10925).
 //!
 //! Here a task is one KV head and a tile of queries: all query heads that share it, of several
-//! consecutive tokens, are rows of one small matrix. A page's keys and values are converted to floats
-//! once for all rows; scores and outputs are then float matrix products of 4 to 6 rows at a time. The
-//! softmax is online (Milakov and Gimelshein 2018, arXiv:1805.02867): a maximum, a sum and an output
-//! per row, rescaled when the maximum grows. Positions are taken in segments with a state of their
-//! own, merged in order, so that few rows over many positions can be spread over the threads. All
-//! that is added for a row is added in the same order whatever else is in the batch.
+//! consecutive tokens, are rows of one small matrix. A page's keys and values are unpacked once for all
+//! rows; scores and outputs are then matrix products of some rows at a time, of floats or, where that
+//! was asked for and is faster, of numbers rounded to bfloat16, whose products are added as floats. The
+//! softmax is online (Milakov and Gimelshein 2018, arXiv:1805.02867), to the base 2: a maximum, a sum
+//! and an output per row, rescaled when the maximum grows. Positions are taken in segments with a state
+//! of their own, merged in order, so that few rows over many positions can be spread over the threads.
+//! All that is added for a row is added in the same order whatever else is in the batch.
 
 use std::cell::RefCell;
+use std::marker::PhantomData;
+use std::ops::Range;
 
-use crate::isa::{Isa, Kernel, LANES, Level, dispatch_at, level};
-use crate::kv::{Element, KvLayer, KvShape, PAGE, Span, Store};
+use crate::isa::{Isa, Kernel, Level, dispatch_at, level};
+use crate::kv::{Format, KvLayer, KvShape, PAGE, Span, Visit};
 use crate::profile::Part;
 use crate::raw::RawMut;
 use crate::team::Team;
 
 mod mask;
+mod page;
+mod product;
+mod rows;
 mod state;
 #[cfg(test)]
 mod tests;
-mod tile;
 
 pub use mask::Mask;
-use state::{State, merge};
-use tile::{Rows, Scratch, attend_page};
+use page::{Pages, Scratch};
+use rows::Rows;
+use state::State;
 
-/// Rows of a task, about.
-const ROWS: usize = 48;
+/// Rows of a task, about: as many as their outputs leave room for in the second-level cache.
+const ROWS: usize = 128;
+/// Rows below which unpacking the pages costs as much as the products.
+const FEW_ROWS: usize = 24;
+/// Tasks for each thread, for the end to be even.
+const TASKS: usize = 4;
 /// Pages in a segment.
 const SEGMENT: usize = 8;
 
@@ -52,22 +62,25 @@ pub struct Attention<'a> {
     pub slopes: Option<&'a [f32]>,
     /// For each query head, a score without a value.
     pub sinks: Option<&'a [f32]>,
+    /// Whether queries, keys, values and the softmax's weights may be rounded to bfloat16, a relative
+    /// error of up to 2^-9, where the CPU multiplies those faster. It concerns no type of cache with
+    /// more precision than F16.
+    pub rounded: bool,
 }
 
 impl Attention<'_> {
-    /// Causal attention to all positions, and nothing besides.
+    /// Causal attention to all positions, not rounded, and nothing besides.
     pub fn new(heads: usize, scale: f32) -> Self {
-        Attention { heads, scale, mask: Mask::Causal, softcap: None, slopes: None, sinks: None }
+        Attention {
+            heads,
+            scale,
+            mask: Mask::Causal,
+            softcap: None,
+            slopes: None,
+            sinks: None,
+            rounded: false,
+        }
     }
-}
-
-/// A task's place: a span, a KV head, some of the span's rows.
-#[derive(Clone, Copy)]
-struct Task {
-    span: usize,
-    head: usize,
-    first: usize,
-    n: usize,
 }
 
 /// `out[row][head]` for all rows of the spans, from `q`, `[n][heads][k_dim]`, and the layer's keys and
@@ -97,110 +110,145 @@ fn attention_at(
     q: &[f32],
     out: &mut [f32],
 ) {
-    match &layer.store {
-        Store::F16(data) => run(level, team, (layer.shape(), data), what, spans, q, out),
-        Store::F32(data) => run(level, team, (layer.shape(), data), what, spans, q, out),
-    }
-}
-
-fn run<E: Element>(
-    level: Level,
-    team: &Team,
-    (shape, data): (KvShape, &[E]),
-    what: Attention,
-    spans: &[Span],
-    q: &[f32],
-    out: &mut [f32],
-) {
+    let shape = layer.shape();
     assert!(what.heads.is_multiple_of(shape.heads), "{} / {}", what.heads, shape.heads);
     for numbers in [what.slopes, what.sinks].into_iter().flatten() {
         assert_eq!(numbers.len(), what.heads, "one number for each head");
     }
+    let (pages, page_bytes) = (layer.pages(), layer.ty().page_bytes(shape));
     for span in spans {
         let rows = span.row + span.n;
         assert!(rows * what.heads * shape.k_dim <= q.len());
         assert!(rows * what.heads * shape.v_dim <= out.len());
-        let pages = &span.pages[..(span.start + span.n).div_ceil(PAGE)];
-        assert!(pages.iter().all(|&p| (p as usize + 1) * shape.page_elements() <= data.len()));
+        let span_pages = &span.pages[..(span.start + span.n).div_ceil(PAGE)];
+        assert!(span_pages.iter().all(|&p| (p as usize + 1) * page_bytes <= pages.len()));
     }
     let group = what.heads / shape.heads;
-    let per_tile = (ROWS / group).max(1);
-    let mut tasks = Vec::new();
-    for head in 0..shape.heads {
-        for (i, span) in spans.iter().enumerate() {
-            for first in (0..span.n).step_by(per_tile) {
-                tasks.push(Task { span: i, head, first, n: per_tile.min(span.n - first) });
-            }
-        }
-    }
-    let all = All { level, shape, data, what, spans, q, group };
     let out = RawMut::new(out);
-    let segments = |task: &Task| all.segments(task).len();
-    if tasks.len() >= 2 * team.n_threads() || tasks.iter().all(|t| segments(t) == 1) {
-        team.for_each(tasks.len(), 1, &|range| {
-            for task in &tasks[range] {
-                let mut total = State::new(task.n * group, shape.v_dim);
-                for segment in all.segments(task) {
-                    merge(&mut total, &all.segment(task, segment));
-                }
-                // SAFETY: each row and head of the output belongs to one task.
-                unsafe { all.finish(task, &total, out) };
-            }
-        });
-        return;
-    }
-    let parts: Vec<(usize, usize)> = tasks
-        .iter()
-        .enumerate()
-        .flat_map(|(t, task)| all.segments(task).map(move |segment| (t, segment)))
-        .collect();
-    let mut states: Vec<Option<State>> = parts.iter().map(|_| None).collect();
-    let slots = RawMut::new(&mut states);
-    team.for_each(parts.len(), 1, &|range| {
-        for i in range {
-            let (task, segment) = parts[i];
-            let state = all.segment(&tasks[task], segment);
-            // SAFETY: each slot is written by one caller; it holds no state yet.
-            unsafe { slots.write(i, Some(state)) };
-        }
-    });
-    let mut states = parts.iter().zip(states);
-    for (t, task) in tasks.iter().enumerate() {
-        let mut total = State::new(task.n * group, shape.v_dim);
-        for _ in all.segments(task) {
-            let Some(((owner, _), state)) = states.next() else {
-                break;
-            };
-            debug_assert_eq!(*owner, t);
-            // A segment that an interrupt left out has no state.
-            if let Some(state) = state {
-                merge(&mut total, &state);
-            }
-        }
-        // SAFETY: no other thread is at work.
-        unsafe { all.finish(task, &total, out) };
-    }
+    let job = Job { level, shape, pages, what, spans, q, out, group };
+    layer.ty().format(Run { team, job });
+}
+
+/// A task's place: a span, a KV head, some of the span's rows.
+#[derive(Clone, Copy)]
+struct Task {
+    span: usize,
+    head: usize,
+    first: usize,
+    n: usize,
 }
 
 /// All that tasks share.
-struct All<'a, E> {
+struct Job<'a> {
     level: Level,
     shape: KvShape,
-    data: &'a [E],
+    pages: &'a [u8],
     what: Attention<'a>,
     spans: &'a [Span<'a>],
     q: &'a [f32],
+    out: RawMut<f32>,
     group: usize,
 }
 
-impl<E: Element> All<'_, E> {
-    /// The segments that some row of the task sees.
-    fn segments(&self, task: &Task) -> std::ops::Range<usize> {
-        let rows = self.rows(task);
-        rows.visible(0).start / (SEGMENT * PAGE)
-            ..rows.visible(rows.n - 1).end.div_ceil(SEGMENT * PAGE)
+thread_local! {
+    static SCRATCH: RefCell<(Scratch, Vec<f32>)> = RefCell::default();
+    static PARTS: RefCell<Vec<f32>> = RefCell::default();
+}
+
+struct Run<'a> {
+    team: &'a Team,
+    job: Job<'a>,
+}
+
+impl Visit for Run<'_> {
+    type Output = ();
+
+    fn visit<T: Format>(self) {
+        let Run { team, job } = self;
+        let job = &job;
+        let enough = TASKS * team.n_threads();
+        let tasks = job.tasks(enough);
+        let n_segments: usize = tasks.iter().map(|task| job.segments(task).len()).sum();
+        if tasks.len() >= enough || n_segments == tasks.len() || team.n_threads() == 1 {
+            team.for_each(tasks.len(), 1, &|range| {
+                for task in &tasks[range] {
+                    // A closure would not take on the level's features, so it stays outside.
+                    SCRATCH.with_borrow_mut(|(scratch, states)| {
+                        let whole = Whole::<T> { job, task, scratch, states, format: PhantomData };
+                        dispatch_at(job.level, whole);
+                    });
+                }
+            });
+            return;
+        }
+        // Every segment has a state, in the order of tasks.
+        let mut parts = Vec::with_capacity(n_segments);
+        let mut starts = Vec::with_capacity(tasks.len());
+        let mut len = 0;
+        for task in &tasks {
+            starts.push(len);
+            for segment in job.segments(task) {
+                parts.push((task, segment, len));
+                len += State::len(task.n * job.group, job.shape);
+            }
+        }
+        PARTS.with_borrow_mut(|memory| {
+            memory.resize(len.max(memory.len()), 0.0);
+            let states = RawMut::new(memory);
+            team.for_each(parts.len(), 1, &|range| {
+                for &(task, segment, at) in &parts[range] {
+                    let len = State::len(task.n * job.group, job.shape);
+                    // SAFETY: states do not overlap, and each is written by one caller.
+                    let state = unsafe { states.slice(at, len) };
+                    SCRATCH.with_borrow_mut(|(scratch, _)| {
+                        let format = PhantomData;
+                        let part = One::<T> { job, task, segment, scratch, state, format };
+                        dispatch_at(job.level, part);
+                    });
+                }
+            });
+            if team.interrupted() {
+                return;
+            }
+            team.for_each(tasks.len(), 1, &|range| {
+                for (task, &at) in tasks[range.clone()].iter().zip(&starts[range]) {
+                    let len = State::len(task.n * job.group, job.shape) * job.segments(task).len();
+                    // SAFETY: as above; each task is merged by one caller.
+                    let states = unsafe { states.slice(at, len) };
+                    dispatch_at(job.level, Merge { job, task, states });
+                }
+            });
+        });
+    }
+}
+
+impl Job<'_> {
+    /// At least `enough` of them, if rows are not few; those of a KV head stand together.
+    fn tasks(&self, enough: usize) -> Vec<Task> {
+        let heads = self.shape.heads;
+        let n_tokens: usize = self.spans.iter().map(|s| s.n).sum();
+        let even = (n_tokens * heads).div_ceil(enough);
+        let tokens = even.clamp(FEW_ROWS.div_ceil(self.group), ROWS.div_ceil(self.group));
+        let mut tasks = Vec::new();
+        for head in 0..heads {
+            for (i, span) in self.spans.iter().enumerate() {
+                for first in (0..span.n).step_by(tokens) {
+                    tasks.push(Task { span: i, head, first, n: tokens.min(span.n - first) });
+                }
+            }
+        }
+        tasks
     }
 
+    /// The segments that some row of the task sees.
+    #[inline(always)]
+    fn segments(&self, task: &Task) -> Range<usize> {
+        let rows = self.rows(task);
+        let end = rows.visible(rows.n - 1).end.div_ceil(SEGMENT * PAGE);
+        (rows.visible(0).start / (SEGMENT * PAGE)).min(end)..end
+    }
+
+    #[inline(always)]
     fn rows(&self, task: &Task) -> Rows<'_> {
         let span = &self.spans[task.span];
         let heads = task.head * self.group..(task.head + 1) * self.group;
@@ -215,77 +263,178 @@ impl<E: Element> All<'_, E> {
         }
     }
 
-    /// The state after one segment.
-    fn segment(&self, task: &Task, segment: usize) -> State {
-        // A closure would not take on the level's features, so it stays outside.
-        SCRATCH.with_borrow_mut(|scratch| {
-            dispatch_at(self.level, Segment { all: self, task, segment, scratch })
-        })
+    /// Makes the scratch ready, with the task's queries.
+    #[inline(always)]
+    fn queries<A: Isa, T: Format, const PAIRS: bool>(
+        &self,
+        isa: A,
+        task: &Task,
+        pages: &Pages<T, PAIRS>,
+        scratch: &mut Scratch,
+    ) {
+        let span = &self.spans[task.span];
+        let k_dim = self.shape.k_dim;
+        pages.prepare(scratch, task.n * self.group);
+        let scale = self.what.scale * self.rows(task).unit();
+        for i in 0..task.n {
+            let row = span.row + task.first + i;
+            let at = (row * self.what.heads + task.head * self.group) * k_dim;
+            let q = &self.q[at..][..self.group * k_dim];
+            pages.query(isa, scratch, i * self.group, q, scale);
+        }
+    }
+
+    /// One segment into a state; the queries are in `scratch`.
+    #[inline(always)]
+    fn segment<A: Isa, T: Format, const PAIRS: bool>(
+        &self,
+        isa: A,
+        (task, segment): (&Task, usize),
+        pages: &Pages<T, PAIRS>,
+        scratch: &mut Scratch,
+        state: &mut State,
+    ) {
+        state.clear();
+        let rows = self.rows(task);
+        let seen = rows.visible(0).start..rows.visible(rows.n - 1).end;
+        let first = (seen.start / PAGE).max(segment * SEGMENT);
+        let end = seen.end.div_ceil(PAGE).min((segment + 1) * SEGMENT);
+        let span_pages = self.spans[task.span].pages;
+        let bytes = T::bytes(self.shape);
+        for page in first..end {
+            // The last one fetches what is there already.
+            let next = if (page + 1) * PAGE < seen.end { page + 1 } else { page };
+            let mut parts = [std::ptr::null(); 2];
+            for (part, page) in parts.iter_mut().zip([page, next]) {
+                let number = span_pages[page] as usize * self.shape.heads + task.head;
+                *part = self.pages[number * bytes..][..bytes].as_ptr();
+            }
+            // SAFETY: the part is in the memory; `queries` has prepared the scratch.
+            unsafe {
+                pages.attend(isa, &rows, page * PAGE, (parts[0], parts[1]), scratch, state);
+            }
+        }
     }
 
     /// Writes a task's outputs.
-    ///
-    /// # Safety
-    /// No other thread writes these rows of this KV head's query heads.
-    unsafe fn finish(&self, task: &Task, state: &State, out: RawMut<f32>) {
+    #[inline(always)]
+    fn finish<A: Isa>(&self, isa: A, task: &Task, state: &State) {
         let v_dim = self.shape.v_dim;
         for i in 0..task.n {
             let row = self.spans[task.span].row + task.first + i;
             for g in 0..self.group {
                 let head = task.head * self.group + g;
                 let at = (row * self.what.heads + head) * v_dim;
-                // SAFETY: the caller's condition; `run` has checked the sizes.
-                let out = unsafe { out.slice(at, v_dim) };
-                state.output(i * self.group + g, self.what.sinks.map(|s| s[head]), out);
+                // SAFETY: inside, as `attention_at` has checked; each row and head of the output
+                // belongs to one task.
+                let out = unsafe { self.out.slice(at, v_dim) };
+                state.output(isa, i * self.group + g, self.what.sinks.map(|s| s[head]), out);
             }
         }
+    }
+}
+
+/// A task from its queries to its outputs.
+struct Whole<'a, T> {
+    job: &'a Job<'a>,
+    task: &'a Task,
+    scratch: &'a mut Scratch,
+    states: &'a mut Vec<f32>,
+    format: PhantomData<T>,
+}
+
+impl<T: Format> Kernel for Whole<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<A: Isa>(self, isa: A) {
+        if A::PAIRS && !T::PRECISE && self.job.what.rounded {
+            self.compute::<A, true>(isa);
+        } else {
+            self.compute::<A, false>(isa);
+        }
+    }
+}
+
+impl<T: Format> Whole<'_, T> {
+    #[inline(always)]
+    fn compute<A: Isa, const PAIRS: bool>(self, isa: A) {
+        let Whole { job, task, scratch, states, .. } = self;
+        let pages = Pages::<T, PAIRS>::new(job.shape);
+        let rows = task.n * job.group;
+        let len = State::len(rows, job.shape);
+        if states.len() < 2 * len {
+            states.resize(2 * len, 0.0);
+        }
+        let (total, part) = states.split_at_mut(len);
+        let mut total = State::new(total, rows, job.shape);
+        let mut part = State::new(part, rows, job.shape);
+        total.clear();
+        job.queries(isa, task, &pages, scratch);
+        for segment in job.segments(task) {
+            job.segment(isa, (task, segment), &pages, scratch, &mut part);
+            total.merge(isa, &part);
+        }
+        job.finish(isa, task, &total);
     }
 }
 
 /// One segment of a task.
-struct Segment<'a, E> {
-    all: &'a All<'a, E>,
+struct One<'a, T> {
+    job: &'a Job<'a>,
     task: &'a Task,
     segment: usize,
     scratch: &'a mut Scratch,
+    state: &'a mut [f32],
+    format: PhantomData<T>,
 }
 
-thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::default());
-}
-
-impl<E: Element> Kernel for Segment<'_, E> {
-    type Output = State;
+impl<T: Format> Kernel for One<'_, T> {
+    type Output = ();
 
     #[inline(always)]
-    fn run<A: Isa>(self, isa: A) -> State {
-        let Segment { all, task, segment, scratch } = self;
-        let KvShape { k_dim, v_dim, .. } = all.shape;
-        let span = &all.spans[task.span];
-        let rows = all.rows(task);
-        let mut state = State::new(rows.n, v_dim);
-        scratch.resize(rows.n, k_dim, v_dim);
-        for i in 0..task.n {
-            let at = ((span.row + task.first + i) * all.what.heads + task.head * all.group) * k_dim;
-            let from = &all.q[at..][..all.group * k_dim];
-            let to = &mut scratch.q[i * all.group * k_dim..][..all.group * k_dim];
-            for (to, from) in to.iter_mut().zip(from) {
-                *to = from * all.what.scale;
-            }
+    fn run<A: Isa>(self, isa: A) {
+        if A::PAIRS && !T::PRECISE && self.job.what.rounded {
+            self.compute::<A, true>(isa);
+        } else {
+            self.compute::<A, false>(isa);
         }
-        for page in segment * SEGMENT..(segment + 1) * SEGMENT {
-            if rows.sees(page) {
-                let at = all.shape.offset(span.pages[page], task.head);
-                let keys = &all.data[at..][..PAGE * k_dim];
-                let values = &all.data[at + PAGE * k_dim..][..PAGE * v_dim];
-                attend_page(isa, &rows, page * PAGE, (keys, values), scratch, &mut state);
-            }
-        }
-        state
     }
 }
 
-/// Rounded up to whole vectors.
-fn padded(dim: usize) -> usize {
-    dim.next_multiple_of(LANES)
+impl<T: Format> One<'_, T> {
+    #[inline(always)]
+    fn compute<A: Isa, const PAIRS: bool>(self, isa: A) {
+        let One { job, task, segment, scratch, state, .. } = self;
+        let pages = Pages::<T, PAIRS>::new(job.shape);
+        let mut state = State::new(state, task.n * job.group, job.shape);
+        job.queries(isa, task, &pages, scratch);
+        job.segment(isa, (task, segment), &pages, scratch, &mut state);
+    }
+}
+
+/// A task's segments become its outputs.
+struct Merge<'a> {
+    job: &'a Job<'a>,
+    task: &'a Task,
+    states: &'a mut [f32],
+}
+
+impl Kernel for Merge<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<A: Isa>(self, isa: A) {
+        let Merge { job, task, states } = self;
+        let rows = task.n * job.group;
+        let mut parts = states.chunks_exact_mut(State::len(rows, job.shape));
+        let Some(total) = parts.next() else {
+            return;
+        };
+        let mut total = State::new(total, rows, job.shape);
+        for part in parts {
+            total.merge(isa, &State::new(part, rows, job.shape));
+        }
+        job.finish(isa, task, &total);
+    }
 }

@@ -106,3 +106,13 @@ pub fn add_lanes(x: F) -> f32 {
     let x = x.to_array();
     (x[0] + x[2]) + (x[1] + x[3])
 }
+
+/// The largest lane, NaN aside.
+#[inline(always)]
+pub fn max_lane(x: F) -> f32 {
+    let x: f32x8 = simd_swizzle!(x, [0, 1, 2, 3, 4, 5, 6, 7])
+        .simd_max(simd_swizzle!(x, [8, 9, 10, 11, 12, 13, 14, 15]));
+    let x: f32x4 = simd_swizzle!(x, [0, 1, 2, 3]).simd_max(simd_swizzle!(x, [4, 5, 6, 7]));
+    let x = x.to_array();
+    x[0].max(x[2]).max(x[1].max(x[3]))
+}

@@ -6,6 +6,7 @@
 //! `#[inline(always)]` without it, and so takes on the features of the entry it lands in. Threads are
 //! therefore started outside and [`dispatch`] is called inside, once per share of the work.
 
+use std::simd::Select;
 use std::simd::prelude::*;
 use std::sync::LazyLock;
 
@@ -27,6 +28,8 @@ pub type F = f32x16;
 pub type I = i32x16;
 /// 16 groups of four bytes.
 pub type B = u8x64;
+/// 16 pairs of bfloat16.
+pub type P = u32x16;
 
 /// A proof that the running CPU has some instruction set: only [`dispatch_at`] makes one.
 pub trait Isa: Copy {
@@ -55,6 +58,33 @@ pub trait Isa: Copy {
 
     /// Floats to half-precision bits, to nearest even.
     fn to_half(self, x: F) -> u16x16;
+
+    /// Whether [`Isa::dot_pairs`] is one instruction.
+    const PAIRS: bool = false;
+
+    /// Lane by lane two floats rounded to bfloat16, to nearest even, the first in the low half.
+    #[inline(always)]
+    fn pairs(self, first: F, second: F) -> P {
+        round(first) >> Simd::splat(16) | round(second) & Simd::splat(0xffff_0000)
+    }
+
+    /// Lane by lane `acc + a.0 * b.0 + a.1 * b.1`.
+    #[inline(always)]
+    fn dot_pairs(self, acc: F, a: P, b: P) -> F {
+        let high = Simd::splat(0xffff_0000);
+        let sum = self.fma(F::from_bits(a & high), F::from_bits(b & high), acc);
+        let (a, b) = (a << Simd::splat(16), b << Simd::splat(16));
+        self.fma(F::from_bits(a), F::from_bits(b), sum)
+    }
+}
+
+/// To nearest even in the upper 16 bits; what is below is of no meaning.
+#[inline(always)]
+fn round(x: F) -> P {
+    let bits = x.to_bits();
+    let odd = (bits >> Simd::splat(16)) & Simd::splat(1);
+    // A NaN could become an infinity.
+    x.is_nan().select(bits | Simd::splat(0x40_0000), bits + Simd::splat(0x7fff) + odd)
 }
 
 /// A loop to be compiled once for each instruction set.
@@ -131,6 +161,10 @@ levels! {
     #[cfg(target_arch = "x86_64")]
     Avx512, "avx512": x86::Avx512(()),
         ["avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512vnni"];
+    #[cfg(target_arch = "x86_64")]
+    Avx512Bf16, "avx512bf16": x86::Avx512Bf16(()),
+        ["avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512vnni",
+            "avx512bf16"];
     #[cfg(target_arch = "aarch64")]
     Dotprod, "dotprod": arm::Dotprod(()), ["neon", "dotprod"];
 }

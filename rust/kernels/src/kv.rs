@@ -1,45 +1,110 @@
 //! The memory of keys and values of one layer, in pages of 64 positions.
 //!
-//! A page holds for each KV head its keys `[k_dim][64]`, so that a vector of positions meets one value
-//! of a query, and its values `[64][v_dim]`.
+//! A page has for each KV head a part with its keys, `[k_dim][64]`, so that a vector of positions meets
+//! one value of a query, and its values, `[64][v_dim]`. How numbers are stored in it is a [`Format`].
 
-use std::simd::prelude::*;
+use std::marker::PhantomData;
 
 use crate::isa::{F, Isa, Kernel, LANES, dispatch};
 use crate::profile::Part;
 use crate::raw::RawMut;
 use crate::team::Team;
 
+mod plain;
+
 /// Positions in a page.
 pub const PAGE: usize = 64;
 
-/// How keys and values are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KvType {
+/// What stores a part of a page, in which it is at the same place for every head and page. Parts begin
+/// at multiples of 64 bytes.
+pub(crate) trait Format: 'static {
+    /// Whether numbers say more than a bfloat16 product takes in.
+    const PRECISE: bool;
+
+    /// Bytes of a part, a multiple of 64.
+    fn bytes(shape: KvShape) -> usize;
+
+    /// Stores a position's key and value; must be `#[inline(always)]`.
+    ///
+    /// # Safety
+    /// `part` can be written and is used by no other thread; `place < 64`, `k` and `v` have the lengths
+    /// that the shape says.
+    unsafe fn store<A: Isa>(
+        isa: A,
+        part: *mut u8,
+        shape: KvShape,
+        place: usize,
+        k: &[f32],
+        v: &[f32],
+    );
+
+    /// A dimension of 16 keys, the first of which is at `place`; must be `#[inline(always)]`.
+    ///
+    /// # Safety
+    /// `part` can be read, `place` is a multiple of 16 below 64 and `dim < k_dim`.
+    unsafe fn key<A: Isa>(isa: A, part: *const u8, shape: KvShape, dim: usize, place: usize) -> F;
+
+    /// 16 dimensions of a value, from `dim` on, 0 beyond its last; must be `#[inline(always)]`.
+    ///
+    /// # Safety
+    /// `part` can be read, `place < 64` and `dim` is a multiple of 16 below `v_dim`.
+    unsafe fn value<A: Isa>(isa: A, part: *const u8, shape: KvShape, place: usize, dim: usize)
+    -> F;
+}
+
+/// Something to be done for one format.
+pub(crate) trait Visit {
+    type Output;
+    fn visit<T: Format>(self) -> Self::Output;
+}
+
+macro_rules! types {
+    ($($(#[$doc:meta])* $ty:ident, $name:literal: $format:ty;)*) => {
+        /// How keys and values are stored.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum KvType {
+            $($(#[$doc])* $ty),*
+        }
+
+        impl KvType {
+            /// All of them, the default first.
+            pub const ALL: [KvType; [$($name),*].len()] = [$(KvType::$ty),*];
+
+            /// The name as in ggml's tools.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(KvType::$ty => $name),*
+                }
+            }
+
+            /// Runs `visit` with its format.
+            pub(crate) fn format<V: Visit>(self, visit: V) -> V::Output {
+                match self {
+                    $(KvType::$ty => visit.visit::<$format>()),*
+                }
+            }
+        }
+    };
+}
+
+types! {
     /// Half precision.
-    F16,
+    F16, "f16": plain::Plain<u16>;
     /// Single precision.
-    F32,
+    F32, "f32": plain::Plain<f32>;
 }
 
 impl KvType {
-    /// All of them, the default first.
-    pub const ALL: [KvType; 2] = [KvType::F16, KvType::F32];
-
-    /// The name as in ggml's tools.
-    pub fn name(self) -> &'static str {
-        match self {
-            KvType::F16 => "f16",
-            KvType::F32 => "f32",
+    /// Bytes of a page.
+    pub fn page_bytes(self, shape: KvShape) -> usize {
+        struct Bytes(KvShape);
+        impl Visit for Bytes {
+            type Output = usize;
+            fn visit<T: Format>(self) -> usize {
+                self.0.heads * T::bytes(self.0)
+            }
         }
-    }
-
-    /// Bytes of an element.
-    pub fn bytes(self) -> usize {
-        match self {
-            KvType::F16 => 2,
-            KvType::F32 => 4,
-        }
+        self.format(Bytes(shape))
     }
 }
 
@@ -55,26 +120,19 @@ pub struct KvShape {
 }
 
 impl KvShape {
-    /// Elements that one page takes.
-    pub fn page_elements(&self) -> usize {
-        self.heads * PAGE * (self.k_dim + self.v_dim)
-    }
-
-    /// Where in a layer's memory a head's part of a page begins.
-    pub(crate) fn offset(&self, page: u32, head: usize) -> usize {
-        page as usize * self.page_elements() + head * PAGE * (self.k_dim + self.v_dim)
+    /// Values of a value in whole vectors.
+    #[inline(always)]
+    pub(crate) fn padded_v(&self) -> usize {
+        self.v_dim.next_multiple_of(LANES)
     }
 }
 
 /// One layer's pages.
 pub struct KvLayer {
     shape: KvShape,
-    pub(crate) store: Store,
-}
-
-pub(crate) enum Store {
-    F16(Vec<u16>),
-    F32(Vec<f32>),
+    ty: KvType,
+    /// The pages, from the first multiple of 64 on.
+    memory: Vec<u8>,
 }
 
 /// Consecutive positions of one sequence, whose rows stand together in a batch.
@@ -93,17 +151,26 @@ pub struct Span<'a> {
 impl KvLayer {
     /// Zeroed memory for some pages. The system gives it when it is first written.
     pub fn new(shape: KvShape, ty: KvType, n_pages: usize) -> KvLayer {
-        let n = n_pages * shape.page_elements();
-        let store = match ty {
-            KvType::F16 => Store::F16(vec![0; n]),
-            KvType::F32 => Store::F32(vec![0.0; n]),
-        };
-        KvLayer { shape, store }
+        KvLayer { shape, ty, memory: vec![0; n_pages * ty.page_bytes(shape) + ALIGN] }
     }
 
     /// Its sizes.
     pub fn shape(&self) -> KvShape {
         self.shape
+    }
+
+    /// How it stores numbers.
+    pub fn ty(&self) -> KvType {
+        self.ty
+    }
+
+    /// The pages' bytes.
+    pub(crate) fn pages(&self) -> &[u8] {
+        &self.memory[self.start()..][..self.memory.len() - ALIGN]
+    }
+
+    fn start(&self) -> usize {
+        self.memory.as_ptr().addr().next_multiple_of(ALIGN) - self.memory.as_ptr().addr()
     }
 
     /// Stores the keys `[n][heads][k_dim]` and values `[n][heads][v_dim]` of a batch.
@@ -112,108 +179,78 @@ impl KvLayer {
     /// A span leaves the batch, or a page the memory.
     pub fn write(&mut self, team: &Team, spans: &[Span], k: &[f32], v: &[f32]) {
         let _part = team.part(Part::KvWrite);
-        let shape = self.shape;
-        match &mut self.store {
-            Store::F16(data) => write(team, shape, data, spans, k, v),
-            Store::F32(data) => write(team, shape, data, spans, k, v),
-        }
-    }
-}
-
-/// A stored number.
-pub(crate) trait Element: Copy + Send + Sync + 'static {
-    /// 16 floats to be stored; must be `#[inline(always)]`.
-    fn from_floats<A: Isa>(isa: A, x: F) -> [Self; LANES];
-    /// 16 stored numbers; must be `#[inline(always)]`.
-    fn to_floats<A: Isa>(isa: A, x: [Self; LANES]) -> F;
-    /// Some number, to fill up with.
-    const ZERO: Self;
-}
-
-impl Element for u16 {
-    #[inline(always)]
-    fn from_floats<A: Isa>(isa: A, x: F) -> [Self; LANES] {
-        isa.to_half(x).to_array()
-    }
-    #[inline(always)]
-    fn to_floats<A: Isa>(isa: A, x: [Self; LANES]) -> F {
-        isa.half(Simd::from_array(x))
-    }
-    const ZERO: u16 = 0;
-}
-
-impl Element for f32 {
-    #[inline(always)]
-    fn from_floats<A: Isa>(_: A, x: F) -> [Self; LANES] {
-        x.to_array()
-    }
-    #[inline(always)]
-    fn to_floats<A: Isa>(_: A, x: [Self; LANES]) -> F {
-        F::from_array(x)
-    }
-    const ZERO: f32 = 0.0;
-}
-
-fn write<E: Element>(
-    team: &Team,
-    shape: KvShape,
-    data: &mut [E],
-    spans: &[Span],
-    k: &[f32],
-    v: &[f32],
-) {
-    for span in spans {
-        let pages = &span.pages[span.start / PAGE..(span.start + span.n).div_ceil(PAGE)];
-        assert!(pages.iter().all(|&p| (p as usize + 1) * shape.page_elements() <= data.len()));
-        let rows = span.row + span.n;
-        assert!(rows * shape.heads * shape.k_dim <= k.len());
-        assert!(rows * shape.heads * shape.v_dim <= v.len());
-    }
-    let n: usize = spans.iter().map(|s| s.n).sum();
-    let grain = ((1 << 14) / (n * (shape.k_dim + shape.v_dim)).max(1)).max(1);
-    let data = RawMut::new(data);
-    team.for_each(shape.heads, grain, &|heads| {
+        let (shape, page_bytes) = (self.shape, self.ty.page_bytes(self.shape));
         for span in spans {
-            dispatch(Write { shape, heads: heads.clone(), span, k, v, data });
+            let pages = &span.pages[span.start / PAGE..(span.start + span.n).div_ceil(PAGE)];
+            assert!(pages.iter().all(|&p| (p as usize + 1) * page_bytes <= self.pages().len()));
+            let rows = span.row + span.n;
+            assert!(rows * shape.heads * shape.k_dim <= k.len());
+            assert!(rows * shape.heads * shape.v_dim <= v.len());
         }
-    });
+        let (start, len) = (self.start(), self.pages().len());
+        let memory = RawMut::new(&mut self.memory[start..][..len]);
+        self.ty.format(Run { team, rows: Rows { shape, spans, k, v, memory } });
+    }
 }
 
-struct Write<'a, E> {
+/// Where parts begin.
+const ALIGN: usize = 64;
+
+struct Run<'a> {
+    team: &'a Team,
+    rows: Rows<'a>,
+}
+
+/// What is to be written where.
+struct Rows<'a> {
     shape: KvShape,
-    heads: std::ops::Range<usize>,
-    span: &'a Span<'a>,
+    spans: &'a [Span<'a>],
     k: &'a [f32],
     v: &'a [f32],
-    data: RawMut<E>,
+    memory: RawMut<u8>,
 }
 
-impl<E: Element> Kernel for Write<'_, E> {
+impl Visit for Run<'_> {
+    type Output = ();
+
+    fn visit<T: Format>(self) {
+        let Run { team, rows } = self;
+        let KvShape { heads, k_dim, v_dim } = rows.shape;
+        let n: usize = rows.spans.iter().map(|s| s.n).sum();
+        let grain = ((1 << 14) / (n * (k_dim + v_dim)).max(1)).max(1);
+        team.for_each(heads, grain, &|heads| {
+            dispatch(Write::<T> { rows: &rows, heads, format: PhantomData });
+        });
+    }
+}
+
+struct Write<'a, T> {
+    rows: &'a Rows<'a>,
+    heads: std::ops::Range<usize>,
+    format: PhantomData<T>,
+}
+
+impl<T: Format> Kernel for Write<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<A: Isa>(self, isa: A) {
-        let Write { shape: KvShape { heads: n_heads, k_dim, v_dim }, span, k, v, data, .. } = self;
+        let Rows { shape, spans, k, v, memory } = *self.rows;
+        let KvShape { heads: n_heads, k_dim, v_dim } = shape;
+        let bytes = T::bytes(shape);
         for head in self.heads {
-            for i in 0..span.n {
-                let (row, position) = (span.row + i, span.start + i);
-                let (page, place) = (span.pages[position / PAGE], position % PAGE);
-                let k = &k[(row * n_heads + head) * k_dim..][..k_dim];
-                let v = &v[(row * n_heads + head) * v_dim..][..v_dim];
-                let keys = self.shape.offset(page, head);
-                let values = keys + PAGE * k_dim + place * v_dim;
-                for (j, k) in k.chunks(LANES).enumerate() {
-                    let k16 = E::from_floats(isa, F::load_or_default(k));
-                    for (i, &k) in k16.iter().enumerate().take(k.len()) {
-                        // SAFETY: inside the page, which is in the memory (checked by `write`);
-                        // every head belongs to one caller.
-                        unsafe { data.write(keys + (j * LANES + i) * PAGE + place, k) };
+            for span in spans {
+                for i in 0..span.n {
+                    let (row, position) = (span.row + i, span.start + i);
+                    let page = span.pages[position / PAGE] as usize;
+                    let k = &k[(row * n_heads + head) * k_dim..][..k_dim];
+                    let v = &v[(row * n_heads + head) * v_dim..][..v_dim];
+                    // SAFETY: the page is in the memory (checked by `write`); every head belongs to
+                    // one caller.
+                    unsafe {
+                        let part = memory.at((page * n_heads + head) * bytes);
+                        T::store(isa, part, shape, position % PAGE, k, v);
                     }
-                }
-                for (j, v) in v.chunks(LANES).enumerate() {
-                    let v16 = E::from_floats(isa, F::load_or_default(v));
-                    // SAFETY: as above.
-                    unsafe { data.write_all(values + j * LANES, &v16[..v.len()]) };
                 }
             }
         }

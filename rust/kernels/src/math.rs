@@ -32,6 +32,24 @@ pub fn exp<A: Isa>(isa: A, x: F) -> F {
     x.is_nan().select(x, value)
 }
 
+/// `2^x` for `x <= 0`, with a relative error below 3e-7; 0 below -125.
+///
+/// `x = n + r` with `|r| <= 1/2`; `2^r` by a polynomial of degree 5 with the least relative error of
+/// those that are 1 at 0.
+#[inline(always)]
+pub fn exp2<A: Isa>(isa: A, x: F) -> F {
+    // Adding 1.5 · 2^23 rounds to an integer, left in the low bits.
+    let magic = F::splat(12_582_912.0);
+    let shifted = x + magic;
+    let r = x - (shifted - magic);
+    let mut p = F::splat(0.001_327_647_1);
+    for c in [0.009_675_542, 0.055_507_135, 0.240_221_2, 0.693_146_94, 1.0] {
+        p = isa.fma(p, r, F::splat(c));
+    }
+    let value = F::from_bits(p.to_bits() + (shifted.to_bits() << Simd::splat(23)));
+    x.simd_lt(F::splat(-125.0)).select(F::splat(0.0), value)
+}
+
 /// `x / (1 + e^-x)`.
 #[inline(always)]
 pub fn silu<A: Isa>(isa: A, x: F) -> F {
@@ -59,6 +77,32 @@ pub fn tanh<A: Isa>(isa: A, x: F) -> F {
 mod tests {
     use super::*;
     use crate::isa::{Kernel, LEVELS, dispatch_at};
+
+    struct Exp2(F);
+    impl Kernel for Exp2 {
+        type Output = F;
+        #[inline(always)]
+        fn run<A: Isa>(self, isa: A) -> F {
+            exp2(isa, self.0)
+        }
+    }
+
+    #[test]
+    fn exp2_is_near() {
+        for &level in LEVELS.iter() {
+            for i in 0..12_500 {
+                let x = i as f32 * -0.01;
+                let got = dispatch_at(level, Exp2(F::splat(x)))[7];
+                let error = (f64::from(got) / f64::from(x).exp2() - 1.0).abs();
+                assert!(error < 3e-7, "{x}: {got} at {}", level.name());
+            }
+            for (x, expected) in [(0.0, 1.0), (-1e30, 0.0), (f32::NEG_INFINITY, 0.0), (-3.0, 0.125)]
+            {
+                assert_eq!(dispatch_at(level, Exp2(F::splat(x)))[0], expected);
+            }
+            assert!(dispatch_at(level, Exp2(F::splat(f32::NAN)))[0].is_nan());
+        }
+    }
 
     struct Tanh(F);
     impl Kernel for Tanh {

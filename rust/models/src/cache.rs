@@ -22,7 +22,7 @@ impl Cache {
 
     /// Bytes of one page in all layers.
     pub fn page_bytes(shapes: &[KvShape], ty: KvType) -> u64 {
-        shapes.iter().map(|s| (s.page_elements() * ty.bytes()) as u64).sum()
+        shapes.iter().map(|&s| ty.page_bytes(s) as u64).sum()
     }
 
     /// Positions in a page.

@@ -1,9 +1,9 @@
-//! x86-64: AVX2, AVX-VNNI and AVX-512 with VNNI.
+//! x86-64: AVX2, AVX-VNNI, AVX-512 with VNNI, and that with BF16.
 
 use std::arch::x86_64::*;
 use std::simd::prelude::*;
 
-use super::{B, F, I, Isa};
+use super::{B, F, I, Isa, P};
 
 /// AVX2, FMA and F16C.
 #[derive(Clone, Copy)]
@@ -16,6 +16,10 @@ pub struct AvxVnni(pub(super) ());
 /// AVX-512 F, BW, VL, DQ and VNNI.
 #[derive(Clone, Copy)]
 pub struct Avx512(pub(super) ());
+
+/// The same with BF16.
+#[derive(Clone, Copy)]
+pub struct Avx512Bf16(pub(super) ());
 
 /// The two 256-bit halves of a logical vector.
 trait Halves: Sized {
@@ -196,42 +200,83 @@ fn dword(x: [i8; 4]) -> i32 {
     unsafe { std::mem::transmute(x) }
 }
 
+/// The operations that the AVX-512 levels have in common.
+macro_rules! common512 {
+    () => {
+        const TILE_COLUMNS: usize = 6;
+        const TILE_GROUPS: usize = 2;
+        const FLOAT_VECTORS: usize = 4;
+
+        #[inline(always)]
+        fn dot_u7(self, acc: I, w: B, x: [i8; 4]) -> I {
+            self.dot_u8(acc, w, x)
+        }
+
+        #[inline(always)]
+        fn dot_u8(self, acc: I, w: B, x: [i8; 4]) -> I {
+            // SAFETY: the level exists only where AVX-512 VNNI was detected.
+            unsafe { _mm512_dpbusd_epi32(acc.into(), w.into(), _mm512_set1_epi32(dword(x))).into() }
+        }
+
+        #[inline(always)]
+        fn fma(self, a: F, b: F, c: F) -> F {
+            fma(a, b, c)
+        }
+
+        #[inline(always)]
+        fn lookup(self, table: u8x16, index: B) -> B {
+            // SAFETY: the level exists only where AVX-512 F and BW were detected.
+            unsafe {
+                _mm512_shuffle_epi8(_mm512_broadcast_i32x4(table.into()), index.into()).into()
+            }
+        }
+
+        #[inline(always)]
+        fn half(self, bits: u16x16) -> F {
+            // SAFETY: the level exists only where AVX-512 F was detected.
+            unsafe { _mm512_cvtph_ps(bits.into()).into() }
+        }
+
+        #[inline(always)]
+        fn to_half(self, x: F) -> u16x16 {
+            // SAFETY: the level exists only where AVX-512 F was detected.
+            unsafe { _mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(x.into()).into() }
+        }
+    };
+}
+
 impl Isa for Avx512 {
-    const TILE_COLUMNS: usize = 6;
-    const TILE_GROUPS: usize = 2;
-    const FLOAT_VECTORS: usize = 4;
+    common512!();
+}
+
+impl Isa for Avx512Bf16 {
+    common512!();
+
+    const PAIRS: bool = true;
 
     #[inline(always)]
-    fn dot_u7(self, acc: I, w: B, x: [i8; 4]) -> I {
-        self.dot_u8(acc, w, x)
+    fn pairs(self, first: F, second: F) -> P {
+        // SAFETY: an `Avx512Bf16` exists only where AVX-512 BF16 and BW were detected; the vectors have
+        // the same sizes.
+        unsafe {
+            let halves: u16x32 =
+                std::mem::transmute(_mm512_cvtne2ps_pbh(second.into(), first.into()));
+            _mm512_permutexvar_epi16(PAIR.into(), halves.into()).into()
+        }
     }
 
     #[inline(always)]
-    fn dot_u8(self, acc: I, w: B, x: [i8; 4]) -> I {
-        // SAFETY: an `Avx512` exists only where AVX-512 VNNI was detected.
-        unsafe { _mm512_dpbusd_epi32(acc.into(), w.into(), _mm512_set1_epi32(dword(x))).into() }
-    }
-
-    #[inline(always)]
-    fn fma(self, a: F, b: F, c: F) -> F {
-        fma(a, b, c)
-    }
-
-    #[inline(always)]
-    fn lookup(self, table: u8x16, index: B) -> B {
-        // SAFETY: an `Avx512` exists only where AVX-512 F and BW were detected.
-        unsafe { _mm512_shuffle_epi8(_mm512_broadcast_i32x4(table.into()), index.into()).into() }
-    }
-
-    #[inline(always)]
-    fn half(self, bits: u16x16) -> F {
-        // SAFETY: an `Avx512` exists only where AVX-512 F was detected.
-        unsafe { _mm512_cvtph_ps(bits.into()).into() }
-    }
-
-    #[inline(always)]
-    fn to_half(self, x: F) -> u16x16 {
-        // SAFETY: an `Avx512` exists only where AVX-512 F was detected.
-        unsafe { _mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(x.into()).into() }
+    fn dot_pairs(self, acc: F, a: P, b: P) -> F {
+        // SAFETY: an `Avx512Bf16` exists only where AVX-512 BF16 was detected; the vectors have the same
+        // sizes.
+        unsafe {
+            _mm512_dpbf16_ps(acc.into(), std::mem::transmute(a), std::mem::transmute(b)).into()
+        }
     }
 }
+
+/// What puts two vectors of 16 halves together lane by lane.
+const PAIR: u16x32 = u16x32::from_array([
+    0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28,
+    13, 29, 14, 30, 15, 31,
+]);

@@ -1,0 +1,111 @@
+//! Numbers stored one by one: keys `[k_dim][64]`, values `[64][v_dim]`, rows of which are whole vectors.
+
+use std::marker::PhantomData;
+use std::simd::prelude::*;
+
+use super::{Format, KvShape, PAGE};
+use crate::isa::{F, Isa, LANES};
+
+/// All of a kind.
+pub struct Plain<E>(PhantomData<E>);
+
+/// A stored number.
+pub trait Element: Copy + Send + Sync + 'static {
+    /// Whether it says more than a bfloat16 product takes in.
+    const PRECISE: bool;
+    /// 16 floats to be stored; must be `#[inline(always)]`.
+    fn from_floats<A: Isa>(isa: A, x: F) -> [Self; LANES];
+    /// 16 stored numbers; must be `#[inline(always)]`.
+    fn to_floats<A: Isa>(isa: A, x: [Self; LANES]) -> F;
+}
+
+/// Half precision.
+impl Element for u16 {
+    const PRECISE: bool = false;
+    #[inline(always)]
+    fn from_floats<A: Isa>(isa: A, x: F) -> [Self; LANES] {
+        isa.to_half(x).to_array()
+    }
+    #[inline(always)]
+    fn to_floats<A: Isa>(isa: A, x: [Self; LANES]) -> F {
+        isa.half(Simd::from_array(x))
+    }
+}
+
+impl Element for f32 {
+    const PRECISE: bool = true;
+    #[inline(always)]
+    fn from_floats<A: Isa>(_: A, x: F) -> [Self; LANES] {
+        x.to_array()
+    }
+    #[inline(always)]
+    fn to_floats<A: Isa>(_: A, x: [Self; LANES]) -> F {
+        F::from_array(x)
+    }
+}
+
+/// Where a key's value and a value's value are.
+#[inline(always)]
+fn key_at(dim: usize, place: usize) -> usize {
+    dim * PAGE + place
+}
+#[inline(always)]
+fn value_at(shape: KvShape, place: usize, dim: usize) -> usize {
+    PAGE * shape.k_dim + place * shape.padded_v() + dim
+}
+
+impl<E: Element> Format for Plain<E> {
+    const PRECISE: bool = E::PRECISE;
+
+    fn bytes(shape: KvShape) -> usize {
+        PAGE * (shape.k_dim + shape.padded_v()) * size_of::<E>()
+    }
+
+    #[inline(always)]
+    unsafe fn store<A: Isa>(
+        isa: A,
+        part: *mut u8,
+        shape: KvShape,
+        place: usize,
+        k: &[f32],
+        v: &[f32],
+    ) {
+        let part = part.cast::<E>();
+        for (j, k) in k.chunks(LANES).enumerate() {
+            let k16 = E::from_floats(isa, F::load_or_default(k));
+            for i in 0..k.len() {
+                // SAFETY: inside the part, by the caller's condition.
+                unsafe { part.add(key_at(j * LANES + i, place)).write(k16[i]) };
+            }
+        }
+        for (j, v) in v.chunks(LANES).enumerate() {
+            let v16 = E::from_floats(isa, F::load_or_default(v));
+            // SAFETY: as above; rows of values are whole vectors.
+            unsafe {
+                part.add(value_at(shape, place, j * LANES)).cast::<[E; LANES]>().write(v16);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn key<A: Isa>(isa: A, part: *const u8, _: KvShape, dim: usize, place: usize) -> F {
+        // SAFETY: inside the part, by the caller's condition.
+        E::to_floats(isa, unsafe {
+            part.cast::<E>().add(key_at(dim, place)).cast::<[E; LANES]>().read()
+        })
+    }
+
+    #[inline(always)]
+    unsafe fn value<A: Isa>(
+        isa: A,
+        part: *const u8,
+        shape: KvShape,
+        place: usize,
+        dim: usize,
+    ) -> F {
+        // SAFETY: as above.
+        E::to_floats(isa, unsafe {
+            part.cast::<E>().add(value_at(shape, place, dim)).cast::<[E; LANES]>().read()
+        })
+    }
+}
