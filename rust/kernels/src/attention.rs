@@ -63,7 +63,7 @@ pub struct Attention<'a> {
     /// For each query head, a score without a value.
     pub sinks: Option<&'a [f32]>,
     /// Whether queries, keys, values and the softmax's weights may be rounded to bfloat16, a relative
-    /// error of up to 2^-9, where the CPU multiplies those faster. It concerns no type of cache with
+    /// error of up to 2^-8, where the CPU multiplies those faster. It concerns no type of cache with
     /// more precision than F16.
     pub rounded: bool,
 }

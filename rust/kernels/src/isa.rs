@@ -219,3 +219,44 @@ pub fn prefetch_l2(start: *const u8, len: usize) {
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (start, len);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::noise;
+
+    struct Pairs([F; 5]);
+    impl Kernel for Pairs {
+        type Output = (P, F);
+        #[inline(always)]
+        fn run<A: Isa>(self, isa: A) -> (P, F) {
+            let [a, b, c, d, acc] = self.0;
+            let (first, second) = (isa.pairs(a, b), isa.pairs(c, d));
+            (first, isa.dot_pairs(acc, first, second))
+        }
+    }
+
+    #[test]
+    fn pairs_are_bfloat16() {
+        for &level in LEVELS.iter() {
+            let x = noise(80, 5);
+            let numbers = [0, 16, 32, 48, 64].map(|i| F::from_slice(&x[i..]));
+            let (pairs, sums) = dispatch_at(level, Pairs(numbers));
+            for i in 0..LANES {
+                let (first, second) = (pairs[i] << 16, pairs[i] & 0xffff_0000);
+                for (got, exact) in [(first, numbers[0][i]), (second, numbers[1][i])] {
+                    let got = f32::from_bits(got);
+                    assert!((got - exact).abs() <= exact.abs() / 256.0, "{got} for {exact}");
+                }
+                let exact =
+                    numbers[4][i] + numbers[0][i] * numbers[2][i] + numbers[1][i] * numbers[3][i];
+                let error = (sums[i] - exact).abs();
+                assert!(error < 0.03, "{} for {exact} at {}", sums[i], level.name());
+            }
+            // Ties go to even.
+            let tie = |low: u32| F::splat(f32::from_bits(0x3f80_0000 + low));
+            let numbers = [tie(0x8000), tie(0x1_8000), tie(0), tie(0), tie(0)];
+            assert_eq!(dispatch_at(level, Pairs(numbers)).0[0], 0x3f82_3f80);
+        }
+    }
+}

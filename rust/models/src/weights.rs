@@ -32,6 +32,11 @@ impl Linear {
         self.storage.rows()
     }
 
+    /// Whether its inputs are quantized to int8.
+    pub fn int8(&self) -> bool {
+        self.quant.int8
+    }
+
     /// Writes some rows as floats, one after the other.
     pub fn rows_of(&self, team: &Team, rows: impl Iterator<Item = usize>, out: &mut Vec<f32>) {
         let (rows, matrix): (Vec<usize>, _) = (rows.collect(), self.storage.matrix());

@@ -270,7 +270,8 @@ impl Isa for Avx512Bf16 {
         // SAFETY: an `Avx512Bf16` exists only where AVX-512 BF16 was detected; the vectors have the same
         // sizes.
         unsafe {
-            _mm512_dpbf16_ps(acc.into(), std::mem::transmute(a), std::mem::transmute(b)).into()
+            let [a, b]: [__m512bh; 2] = std::mem::transmute([a, b]);
+            _mm512_dpbf16_ps(acc.into(), a, b).into()
         }
     }
 }

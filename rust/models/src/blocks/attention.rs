@@ -158,6 +158,8 @@ impl Attention {
             softcap,
             slopes: self.slopes.as_deref(),
             sinks: self.sinks.as_deref(),
+            // Int8 activations are off by some times as much already.
+            rounded: self.q.int8(),
         };
         let q = &q[..n * width];
         attention(team, cache, what, batch.wanted, q, mixed.reset(n, heads * kv.v_dim));
