@@ -379,7 +379,7 @@ impl<T: Format> Whole<'_, T> {
     }
 }
 
-/// One segment of a task.
+/// One segment of a task, into a state of its own.
 struct One<'a, T> {
     job: &'a Job<'a>,
     task: &'a Task,
