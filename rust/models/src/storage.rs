@@ -66,6 +66,11 @@ impl Storage {
         }
     }
 
+    /// Whether activations are quantized to int8 for it.
+    pub fn int8(&self) -> bool {
+        self.quant.int8
+    }
+
     /// Outputs.
     pub fn rows(&self) -> usize {
         self.rows

@@ -34,7 +34,7 @@ impl Linear {
 
     /// Whether its inputs are quantized to int8.
     pub fn int8(&self) -> bool {
-        self.quant.int8
+        self.storage.int8()
     }
 
     /// Writes some rows as floats, one after the other.
