@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_files import write_vocabulary
 from small_vocabularies import CONTROL, NORMAL, plamo2, rwkv, sentencepiece_bpe
+from vocabulary_files import write_vocabulary
 
 from farthing.errors import ModelFileError, UnsupportedModelError
 from farthing.tokenization import Tokenizer
