@@ -66,14 +66,14 @@ def test_a_tool_is_called_and_its_result_told(model: farthing.Model) -> None:
     messages: list[dict[str, object]] = [
         {"role": "user", "content": "What is the weather in Paris?"}
     ]
-    text = ask(model, *messages, tools=[WEATHER])
-    head, tail = "<tool_call>\n", "\n</tool_call>"
-    assert text.startswith(head)
-    assert text.endswith(tail)
-    call = json.loads(text[len(head) : -len(tail)])
-    assert call == {"name": "get_weather", "arguments": {"city": "Paris"}}
+    answer = model.chat(messages, temperature=0.0, max_tokens=200, tools=[WEATHER])
+    assert answer.finish_reason == "tool_calls"
+    assert answer.text == ""
+    [call] = answer.tool_calls
+    assert call.function.name == "get_weather"
+    assert json.loads(call.function.arguments) == {"city": "Paris"}
     messages += [
-        {"role": "assistant", "content": "", "tool_calls": [{"function": call}]},
+        answer.message,
         {"role": "tool", "content": '{"temperature": 21, "condition": "sunny"}'},
     ]
     assert ask(model, *messages, tools=[WEATHER]) == "It is sunny and 21 degrees in Paris."
