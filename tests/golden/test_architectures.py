@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from float_reference import FloatReference
 
@@ -17,16 +16,20 @@ from farthing import Model
 
 RANDOM = """
     command-r falcon gemma gemma2 gemma3 glm4 gpt2 gptneox granite llama-rope3 mixtral olmo2
-    phi3 qwen2 qwen3 stablelm starcoder2
+    phi3 qwen2 qwen2moe qwen3 qwen3moe stablelm starcoder2
 """
 """Files in `models/random` that `golden.json` there has numbers for."""
 SMALL = """
-    baichuan bloom chatglm cohere cohere2 ernie4_5 exaone falcon gemma gemma2 gemma3
-    glm-edge glm4 gpt2 gptneox granite internlm2 llama llama-linear llama-tied llama3-rope
-    minicpm mistral mistral3 mixtral mpt nemotron olmo2 olmo3 phi2 phi3 qwen qwen2 qwen3
-    qwen3-yarn smollm3 stablelm starcoder2
+    baichuan bloom chatglm cohere cohere2 deepseek2 deepseek2-lite deepseek3 ernie4_5
+    ernie4_5-moe exaone falcon gemma gemma2 gemma3 gemma4 gemma4-moe glm-edge glm4
+    glm4moe-lite gpt-oss gpt2 gptneox granite granitemoe internlm2 llama llama-linear
+    llama-tied llama3-rope llama4 minicpm minicpm3 mistral mistral3 mixtral mpt nemotron
+    olmo2 olmo3 phi2 phi3 phi3-longrope qwen qwen2 qwen2moe qwen3 qwen3-yarn qwen3moe
+    smollm3 stablelm starcoder2
 """
 """Files in `models/arch-small`, each beside its numbers and their tolerance."""
+OWN = Path(__file__).parents[1] / "data" / "architectures"
+"""Files like those, made by `make_architectures.py`."""
 
 
 @pytest.fixture(params=RANDOM.split())
@@ -68,17 +71,20 @@ def test_greedy_tokens(model: Model, cases: list[dict[str, Any]]) -> None:
 
 @pytest.mark.parametrize("small", SMALL.split())
 def test_small_files(data: Path, small: str) -> None:
-    folder = data / "models" / "arch-small"
-    with np.load(folder / f"{small}.npz") as golden:
-        numbers = golden["tokens"], golden["hf"], golden["tolerance"]
-    check(folder / f"{small}-f32.gguf", *numbers)
+    check(data / "models" / "arch-small" / f"{small}.npz")
 
 
-def check(
-    path: Path, tokens: npt.NDArray[Any], expected: npt.NDArray[Any], tolerance: float
-) -> None:
+@pytest.mark.parametrize("own", sorted(OWN.glob("*.npz")), ids=lambda path: path.stem)
+def test_own_files(own: Path) -> None:
+    check(own)
+
+
+def check(numbers: Path) -> None:
     """Compare all logits, then the same computed otherwise: in pieces, one by one, in company."""
-    ids, most = tokens.tolist(), np.abs(expected).max()
+    path = numbers.with_name(f"{numbers.stem}-f32.gguf")
+    with np.load(numbers) as golden:
+        ids, expected, tolerance = golden["tokens"].tolist(), golden["hf"], golden["tolerance"]
+    most = np.abs(expected).max()
     with Model(path, kv_type="f32", n_threads=1) as model:
         logits = model.logits(ids)
         assert np.abs(logits - expected).max() < tolerance * most

@@ -1,12 +1,20 @@
 //! The parts that decoders are made of.
 
 mod attention;
+mod beside;
 mod ffn;
+mod latent;
 mod moe;
+mod per_layer;
+mod router;
 
 pub use attention::{Attention, AttentionShape, Temperature};
+pub use beside::Beside;
 pub use ffn::Ffn;
+pub use latent::{Latent, LatentShape};
 pub use moe::{Experts, Moe};
+pub use per_layer::{PerLayer, PerLayerInputs};
+pub use router::{Choice, Gating};
 
 use farthing_kernels::kv::Span;
 use farthing_kernels::rope::Rotations;
@@ -42,6 +50,12 @@ pub struct Batch<'a> {
 pub struct Scratch {
     /// Attention's.
     pub attention: attention::Scratch,
+    /// That of experts beside a dense layer.
+    pub beside: beside::Scratch,
+    /// Per-layer embeddings'.
+    pub per_layer: per_layer::Scratch,
+    /// Latent attention's.
+    pub latent: latent::Scratch,
     /// The feed-forward layers'.
     pub ffn: ffn::Scratch,
     /// The experts'.

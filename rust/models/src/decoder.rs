@@ -8,7 +8,7 @@ use farthing_kernels::vector::{add, scale, softcap};
 use farthing_kernels::{Activations, Team};
 
 use crate::batch::Run;
-use crate::blocks::{Batch, Scratch};
+use crate::blocks::{Batch, PerLayerInputs, Scratch};
 use crate::cache::Cache;
 use crate::description::Description;
 use crate::error::{Error, Result};
@@ -22,6 +22,7 @@ pub struct Decoder {
     embedding: Linear,
     positions: Option<Linear>,
     embedding_norm: Option<Norm>,
+    per_layer: Option<PerLayerInputs>,
     layers: Vec<Layer>,
     output_norm: Norm,
     output: Linear,
@@ -39,6 +40,8 @@ pub struct Memory {
     pub out: Vec<f32>,
     /// The blocks' own.
     pub blocks: Scratch,
+    /// The layers' own embeddings, `[n][layers][width]`.
+    pub per_layer: Vec<f32>,
     /// The stream's width.
     pub d: usize,
     positions: Vec<usize>,
@@ -60,11 +63,16 @@ impl Decoder {
             let n = weights.shape("position_embd.weight")?.get(1).copied().unwrap_or(1);
             weights.linear("position_embd", n, d)
         };
+        let n_layers = about.layers.len();
+        let per_layer = about.embedding.per_layer.map(|width| {
+            PerLayerInputs::load(weights, (d, n_vocab), (n_layers, width), about.norm)
+        });
         let norm = |name: &str| weights.norm(name, d, about.norm);
         Ok(Decoder {
             positions: about.embedding.positions.then(positions).transpose()?,
             embedding_norm: about.embedding.norm.then(|| norm("token_embd_norm")).transpose()?,
-            layers: (0..about.layers.len())
+            per_layer: per_layer.transpose()?,
+            layers: (0..n_layers)
                 .map(|i| Layer::load(weights, &about, i))
                 .collect::<Result<_>>()?,
             output_norm: norm(about.output.norm)?,
@@ -85,9 +93,16 @@ impl Decoder {
         self.positions.as_ref().map(Linear::rows)
     }
 
-    /// What each layer keeps in the cache.
+    /// A bound of the positions unless more are asked for.
+    pub fn usual_context(&self) -> usize {
+        let short = self.about.ropes.iter().filter_map(|rope| rope.short_context);
+        short.chain(self.n_positions()).min().unwrap_or(usize::MAX)
+    }
+
+    /// What each layer that stores keys and values keeps in the cache.
     pub fn kv_shapes(&self) -> Vec<KvShape> {
-        self.about.layers.iter().map(|layer| layer.attention.kv).collect()
+        let stored = self.about.layers.iter().filter(|layer| layer.attention.kv_from.is_none());
+        stored.map(|layer| layer.attention.kv).collect()
     }
 
     /// Computes the runs, see [`crate::Model::forward`].
@@ -122,7 +137,7 @@ impl Decoder {
         let last = self.layers.len() - 1;
         for (i, layer) in self.layers.iter().enumerate() {
             let batch = if i == last { &end } else { &all };
-            layer.forward(team, batch, cache, i, &mut self.memory);
+            layer.forward(team, batch, cache, &mut self.memory);
             if team.interrupted() {
                 break;
             }
@@ -153,7 +168,7 @@ impl Decoder {
     /// Fills the stream.
     fn embed(&mut self, team: &Team, runs: &[Run]) -> Result<()> {
         let _part = team.part(Part::Embedding);
-        let Memory { stream, out, .. } = &mut self.memory;
+        let Memory { stream, x, out, per_layer, .. } = &mut self.memory;
         let tokens = || runs.iter().flat_map(|r| r.tokens.iter().map(|&token| token as usize));
         let n_vocab = self.embedding.rows();
         if let Some(token) = tokens().find(|&token| token >= n_vocab) {
@@ -169,6 +184,10 @@ impl Decoder {
         }
         if let Some(norm) = &self.embedding_norm {
             norm.apply_in_place(team, &mut stream[..]);
+        }
+        if let Some(inputs) = &self.per_layer {
+            x.reset(stream.len() / self.about.d, self.about.d).copy_from_slice(stream);
+            inputs.compute(team, tokens(), x, out, per_layer);
         }
         Ok(())
     }

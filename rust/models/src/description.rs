@@ -60,11 +60,13 @@ pub struct Embedding {
     pub positions: bool,
     /// Whether `token_embd_norm` follows.
     pub norm: bool,
+    /// How wide each layer's own embeddings are, if there are any.
+    pub per_layer: Option<usize>,
 }
 
 impl Default for Embedding {
     fn default() -> Self {
-        Embedding { scale: 1.0, positions: false, norm: false }
+        Embedding { scale: 1.0, positions: false, norm: false, per_layer: None }
     }
 }
 
@@ -89,6 +91,8 @@ impl Default for Output {
 pub struct LayerShape {
     /// Where norms stand.
     pub norms: Norms,
+    /// Whether `layer_output_scale` multiplies the stream at the end.
+    pub scaled: bool,
     /// Whether both blocks read the stream as it was before the layer.
     pub parallel: bool,
     /// The first block.
@@ -139,6 +143,8 @@ pub enum FfnShape {
     Dense(Dense),
     /// A mixture of them.
     Experts(Experts),
+    /// Both, with norms of their own (Gemma 4).
+    Beside(Dense, Experts),
 }
 
 /// A feed-forward layer.
@@ -154,6 +160,34 @@ pub struct Dense {
 }
 
 impl Description {
+    /// The place of a layer's keys and values in the cache, where only layers that store some have one.
+    pub fn cache_of(&self, layer: usize) -> usize {
+        let owner = self.layers[layer].attention.kv_from.unwrap_or(layer);
+        self.layers[..owner].iter().filter(|layer| layer.attention.kv_from.is_none()).count()
+    }
+
+    /// Changes the mixtures.
+    pub fn experts(&mut self, change: impl Fn(&mut Experts)) {
+        for layer in &mut self.layers {
+            if let FfnShape::Experts(experts) | FfnShape::Beside(_, experts) = &mut layer.ffn {
+                change(experts);
+            }
+        }
+    }
+
+    /// Makes the layers dense that have no experts by their place.
+    pub fn sparse(&mut self, params: &Params, sparse: impl Fn(usize) -> bool) -> Result<()> {
+        let n = self.layers.len();
+        let widths = params.per_layer("feed_forward_length", n, None)?;
+        for (i, layer) in self.layers.iter_mut().enumerate() {
+            if let (FfnShape::Experts(experts), false) = (layer.ffn, sparse(i)) {
+                let activation = experts.activation;
+                layer.ffn = FfnShape::Dense(Dense { width: widths[i], activation, gated: true });
+            }
+        }
+        Ok(())
+    }
+
     /// Gives layers the window `attention.sliding_window`, if there is one: those that
     /// `attention.sliding_window_pattern` says, or else the architecture. Returns which.
     pub fn windows(
@@ -180,7 +214,7 @@ impl Description {
     /// Changes the feed-forward layers, experts excepted.
     pub fn dense(&mut self, change: impl Fn(&mut Dense)) {
         for layer in &mut self.layers {
-            if let FfnShape::Dense(dense) = &mut layer.ffn {
+            if let FfnShape::Dense(dense) | FfnShape::Beside(dense, _) = &mut layer.ffn {
                 change(dense);
             }
         }

@@ -2,9 +2,9 @@
 
 use farthing_kernels::Team;
 use farthing_kernels::norm::Norm;
-use farthing_kernels::vector::{add, add_times};
+use farthing_kernels::vector::{add, add_times, scale};
 
-use crate::blocks::{Attention, Batch, Ffn, Moe, Work};
+use crate::blocks::{Attention, Batch, Beside, Ffn, Latent, Moe, PerLayer, Work};
 use crate::cache::Cache;
 use crate::decoder::Memory;
 use crate::description::{Description, FfnShape, LayerShape};
@@ -14,53 +14,92 @@ use crate::weights::Weights;
 /// A layer's weights.
 pub struct Layer {
     attention_norm: Option<Norm>,
-    attention: Attention,
+    mixer: Mixer,
     after_attention: Option<Norm>,
     parallel: bool,
     ffn_norm: Option<Norm>,
     ffn: FeedForward,
     after_ffn: Option<Norm>,
+    per_layer: Option<PerLayer>,
+    scale: Option<f32>,
     residual_scale: f32,
+    /// Which of the cache's layers is this one's.
+    cache: usize,
+}
+
+enum Mixer {
+    Attention(Attention),
+    Latent(Latent),
 }
 
 enum FeedForward {
-    Dense(Ffn),
-    Experts(Moe),
+    Dense(Box<Ffn>),
+    Experts(Box<Moe>),
+    Beside(Box<Beside>),
 }
 
 impl Layer {
     /// `blk.<i>.*`.
     pub fn load(weights: &Weights, about: &Description, i: usize) -> Result<Layer> {
-        let LayerShape { norms, parallel, attention, ffn } = &about.layers[i];
+        let LayerShape { norms, scaled, parallel, attention, ffn } = &about.layers[i];
         let d = about.d;
         let prefix = format!("blk.{i}");
         let norm = |name: Option<&str>| {
             name.map(|name| weights.norm(&format!("{prefix}.{name}"), d, about.norm)).transpose()
         };
+        let per_layer = about
+            .embedding
+            .per_layer
+            .map(|width| PerLayer::load(weights, (i, about.layers.len()), (d, width), about.norm));
+        let scale =
+            scaled.then(|| weights.vector(&format!("{prefix}.layer_output_scale.weight"), 1));
         Ok(Layer {
             attention_norm: norm(norms.attention)?,
-            attention: Attention::load(weights, &prefix, d, attention, about.norm)?,
+            mixer: match attention.latent {
+                Some(latent) => {
+                    let shape = (attention, latent);
+                    Mixer::Latent(Latent::load(weights, &prefix, d, shape, about.norm)?)
+                }
+                None => {
+                    Mixer::Attention(Attention::load(weights, &prefix, d, attention, about.norm)?)
+                }
+            },
             after_attention: norm(norms.after_attention)?,
             parallel: *parallel,
             ffn_norm: norm(norms.ffn)?,
             ffn: match ffn {
-                FfnShape::Dense(ffn) => FeedForward::Dense(Ffn::load(weights, &prefix, d, *ffn)?),
+                FfnShape::Dense(ffn) => {
+                    FeedForward::Dense(Box::new(Ffn::load(weights, &prefix, d, *ffn)?))
+                }
+                FfnShape::Beside(dense, experts) => {
+                    let shapes = (*dense, *experts);
+                    FeedForward::Beside(Box::new(Beside::load(
+                        weights, &prefix, d, shapes, about.norm,
+                    )?))
+                }
                 FfnShape::Experts(experts) => {
-                    FeedForward::Experts(Moe::load(weights, &prefix, d, *experts)?)
+                    FeedForward::Experts(Box::new(Moe::load(weights, &prefix, d, *experts)?))
                 }
             },
             after_ffn: norm(norms.after_ffn)?,
+            per_layer: per_layer.transpose()?,
+            scale: scale.transpose()?.map(|scale| scale[0]),
             residual_scale: about.residual_scale,
+            cache: about.cache_of(i),
         })
     }
 
     /// Takes the stream through the layer; afterwards it has the batch's kept rows only.
-    pub fn forward(&self, team: &Team, batch: &Batch, cache: &mut Cache, i: usize, m: &mut Memory) {
-        let Memory { stream, x, out, blocks, d, .. } = m;
+    pub fn forward(&self, team: &Team, batch: &Batch, cache: &mut Cache, m: &mut Memory) {
+        let Memory { stream, x, out, blocks, per_layer, d, .. } = m;
         let d = *d;
         read(team, self.attention_norm.as_ref(), stream, x.reset(stream.len() / d, d));
         let work = Work { team, x, out };
-        self.attention.forward(work, &mut blocks.attention, batch, &mut cache.layers[i]);
+        let layer = &mut cache.layers[self.cache];
+        match &self.mixer {
+            Mixer::Attention(block) => block.forward(work, &mut blocks.attention, batch, layer),
+            Mixer::Latent(block) => block.forward(work, &mut blocks.latent, batch, layer),
+        }
         if let Some(kept) = batch.kept {
             keep(stream, kept, d);
         }
@@ -82,9 +121,19 @@ impl Layer {
         let work = Work { team, x, out };
         match &self.ffn {
             FeedForward::Dense(ffn) => ffn.forward(work, &mut blocks.ffn),
-            FeedForward::Experts(moe) => moe.forward(work, &mut blocks.moe),
+            FeedForward::Experts(moe) => moe.forward(work, &mut blocks.moe, None),
+            FeedForward::Beside(both) => both.forward(work, blocks, stream),
         }
         self.join(team, self.after_ffn.as_ref(), stream, &mut out[..n * d]);
+        if let Some(block) = &self.per_layer {
+            x.reset(n, d).copy_from_slice(stream);
+            let work = Work { team, x, out };
+            block.forward(work, &mut blocks.per_layer, per_layer, batch.kept);
+            add(team, stream, &out[..n * d]);
+        }
+        if let Some(factor) = self.scale {
+            scale(team, stream, factor);
+        }
     }
 
     /// Adds a block's output to the stream.

@@ -21,7 +21,8 @@ use crate::readahead;
 /// How a model is to be loaded.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Positions of one sequence; the model's own by default, or as many as memory has room for.
+    /// Positions of one sequence; by default the model's own, or as many as memory has room for. A
+    /// model with two sets of rotary factors has only those of the short one by default.
     pub n_ctx: Option<usize>,
     /// Sequences that the cache should have room for at once, memory permitting.
     pub n_sequences: usize,
@@ -78,9 +79,9 @@ impl Model {
         let weights: usize = gguf.tensors().iter().map(|t| t.data().len()).sum();
         let room = (memory::available() as f64 * WEIGHTS_SHARE) as u64;
         let repack = options.repack.unwrap_or(weights as u64 <= room);
-        let decoder = arch::build(gguf, repack)?;
+        let decoder = arch::build(gguf, options.n_ctx, repack)?;
         let read_ahead = options.read_ahead.then(|| readahead::start(gguf));
-        let n_ctx_train = Params::new(gguf.metadata())?.size_or("context_length", 4096)?;
+        let n_ctx_train = Params::new(gguf.metadata(), None)?.size_or("context_length", 4096)?;
         let page_bytes = Cache::page_bytes(&decoder.kv_shapes(), options.kv_type);
         let budget = (memory::available() as f64 * CACHE_SHARE) as u64;
         let most = (budget / page_bytes.max(1)) as usize;
@@ -92,7 +93,7 @@ impl Model {
                 return Err(Error::Option(text));
             }
             Some(n) => n,
-            None => n_ctx_train.min(most * Cache::PAGE).min(bound),
+            None => n_ctx_train.min(most * Cache::PAGE).min(decoder.usual_context()),
         };
         if n_ctx == 0 || pages(n_ctx) > most {
             return Err(Error::OutOfMemory {

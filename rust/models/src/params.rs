@@ -10,12 +10,18 @@ use crate::error::{Error, Result};
 pub struct Params<'a> {
     metadata: &'a Metadata,
     architecture: &'a str,
+    n_ctx: Option<usize>,
 }
 
 impl<'a> Params<'a> {
-    /// The parameters of the file's architecture.
-    pub fn new(metadata: &'a Metadata) -> Result<Self> {
-        Ok(Params { metadata, architecture: metadata.str("general.architecture")? })
+    /// The parameters of the file's architecture, for a context of `n_ctx` positions if that is known.
+    pub fn new(metadata: &'a Metadata, n_ctx: Option<usize>) -> Result<Self> {
+        Ok(Params { metadata, architecture: metadata.str("general.architecture")?, n_ctx })
+    }
+
+    /// The positions that were asked for.
+    pub fn n_ctx(&self) -> Option<usize> {
+        self.n_ctx
     }
 
     /// `general.architecture`.
@@ -75,6 +81,20 @@ impl<'a> Params<'a> {
             return Err(self.wrong(key, format!("{} sizes", sizes.len()), format!("{n} of them")));
         }
         sizes.into_iter().map(|size| self.checked(key, size as usize)).collect()
+    }
+
+    /// A float for each of `n` layers, under a key without the architecture's name.
+    pub fn global_floats(&self, key: &str, n: usize) -> Result<Vec<f32>> {
+        let floats: Vec<f32> = self.metadata.require(key)?;
+        if floats.len() == n {
+            return Ok(floats);
+        }
+        Err(Error::Parameter {
+            file: self.metadata.file().display().to_string(),
+            key: key.into(),
+            value: format!("{} floats", floats.len()),
+            wanted: format!("{n} of them"),
+        })
     }
 
     /// A flag for each of `n` layers: an array, or a number `p`, all but every `p`th being set.

@@ -16,6 +16,8 @@ pub struct Rope {
     pub frequencies: Vec<f32>,
     /// Factor of all rotated values.
     pub magnitude: f32,
+    /// Up to what context the frequencies are the better ones, where there are others for longer ones.
+    pub short_context: Option<usize>,
 }
 
 impl Rope {
@@ -26,14 +28,13 @@ impl Rope {
         let dims = dimensions(params, "rope.dimension_count", head_dim)?;
         let base = f64::from(params.or("rope.freq_base", 10_000f32)?);
         let frequencies = powers(base, dims);
-        // Llama 3.1's smoothing comes as divisors in the file.
-        let divisors = weights.opt_vector("rope_freqs.weight", dims / 2)?;
+        let (divisors, short_context) = divisors(params, weights, dims / 2)?;
         let divisor = |i: usize| divisors.as_ref().map_or(1.0, |d| f64::from(d[i]));
         let mut frequencies: Vec<f64> =
             frequencies.enumerate().map(|(i, f)| f / divisor(i)).collect();
         let magnitude = scale(params, base, dims, &mut frequencies)?;
         let frequencies = frequencies.into_iter().map(|f| f as f32).collect();
-        Ok(Rope { pairs, frequencies, magnitude })
+        Ok(Rope { pairs, frequencies, magnitude, short_context })
     }
 
     /// Those of layers with a window: `rope.freq_base_swa`, or `base`, and nothing stretched.
@@ -41,8 +42,27 @@ impl Rope {
         let dims = dimensions(params, "rope.dimension_count_swa", head_dim)?;
         let base = f64::from(params.or("rope.freq_base_swa", base)?);
         let frequencies = powers(base, dims).map(|f| f as f32).collect();
-        Ok(Rope { pairs, frequencies, magnitude: 1.0 })
+        Ok(Rope { pairs, frequencies, magnitude: 1.0, short_context: None })
     }
+}
+
+/// What divides the frequencies, and up to what context, if there are others for longer ones.
+fn divisors(
+    params: &Params,
+    weights: &Weights,
+    pairs: usize,
+) -> Result<(Option<Vec<f32>>, Option<usize>)> {
+    if !weights.has("rope_factors_short.weight") {
+        // Llama 3.1's smoothing.
+        return Ok((weights.opt_vector("rope_freqs.weight", pairs)?, None));
+    }
+    // LongRoPE (Ding et al. 2024, arXiv:2402.13753).
+    let short = params.size("rope.scaling.original_context_length")?;
+    let (name, bound) = match params.n_ctx() {
+        Some(n_ctx) if n_ctx > short => ("rope_factors_long.weight", None),
+        _ => ("rope_factors_short.weight", Some(short)),
+    };
+    Ok((Some(weights.vector(name, pairs)?), bound))
 }
 
 /// `base^(-2i / dims)` for every pair.
@@ -70,7 +90,8 @@ fn scale(params: &Params, base: f64, dims: usize, frequencies: &mut [f64]) -> Re
     let factor = if factor > 0.0 { factor } else { 1.0 };
     let magnitude = params.or("rope.scaling.attn_factor", 1f32)?;
     match ty {
-        "none" => Ok(magnitude),
+        // The factors of "longrope" are tensors.
+        "none" | "longrope" => Ok(magnitude),
         "linear" => {
             frequencies.iter_mut().for_each(|f| *f /= factor);
             Ok(magnitude)
@@ -88,7 +109,7 @@ fn scale(params: &Params, base: f64, dims: usize, frequencies: &mut [f64]) -> Re
             }
             Ok(magnitude * (1.0 + 0.1 * factor.ln()) as f32)
         }
-        _ => Err(params.wrong("rope.scaling.type", ty, "none, linear or yarn")),
+        _ => Err(params.wrong("rope.scaling.type", ty, "none, linear, longrope or yarn")),
     }
 }
 

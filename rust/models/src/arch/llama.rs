@@ -5,7 +5,7 @@ use farthing_kernels::attention::Mask;
 use farthing_kernels::kv::KvShape;
 use farthing_kernels::rope::Pairs;
 
-use crate::blocks::{AttentionShape, Experts};
+use crate::blocks::{AttentionShape, Choice, Experts, Gating};
 use crate::decoder::Decoder;
 use crate::description::{
     Dense, Description, Embedding, FfnShape, LayerShape, NormShape, Norms, Output,
@@ -16,7 +16,9 @@ use crate::rope::Rope;
 use crate::weights::Weights;
 
 pub fn build(params: &Params, weights: &Weights) -> Result<Decoder> {
-    Decoder::load(weights, describe(params, weights, Pairs::Neighbours)?)
+    let mut about = describe(params, weights, Pairs::Neighbours)?;
+    about.experts(|experts| experts.choice.normalized = true);
+    Decoder::load(weights, about)
 }
 
 /// What Llama and its descendants have in common.
@@ -37,10 +39,12 @@ pub fn without_positions(params: &Params) -> Result<Description> {
     let heads = params.per_layer("attention.head_count", n_layers, None)?;
     let kv_heads = params.per_layer("attention.head_count_kv", n_layers, Some(&heads))?;
     let experts = experts(params)?;
-    let widths = match experts {
-        Some(_) => params.per_layer("feed_forward_length", n_layers, Some(&vec![1; n_layers])),
-        None => params.per_layer("feed_forward_length", n_layers, None),
-    }?;
+    let n_dense = match experts {
+        Some(_) => params.or("leading_dense_block_count", 0u32)? as usize,
+        None => n_layers,
+    };
+    let some_width = experts.map(|experts| vec![experts.width; n_layers]);
+    let widths = params.per_layer("feed_forward_length", n_layers, some_width.as_deref())?;
     let norm = if params.has("attention.layer_norm_rms_epsilon") {
         NormShape::rms(params)?
     } else {
@@ -59,6 +63,7 @@ pub fn without_positions(params: &Params) -> Result<Description> {
         Ok(LayerShape {
             norms: Norms::BEFORE,
             parallel: false,
+            scaled: false,
             attention: AttentionShape {
                 heads: heads[i],
                 kv: KvShape { heads: kv_heads[i], k_dim, v_dim },
@@ -67,11 +72,19 @@ pub fn without_positions(params: &Params) -> Result<Description> {
                 softcap: None,
                 alibi: None,
                 rope: None,
+                unit_norms: false,
                 norm_after_rope: false,
                 clamp: None,
                 temperature: None,
+                unit_values: false,
+                values_are_keys: false,
+                kv_from: None,
+                latent: None,
             },
-            ffn: experts.map_or(FfnShape::Dense(dense), FfnShape::Experts),
+            ffn: match experts {
+                Some(experts) if i >= n_dense => FfnShape::Experts(experts),
+                _ => FfnShape::Dense(dense),
+            },
         })
     };
     Ok(Description {
@@ -94,9 +107,57 @@ fn experts(params: &Params) -> Result<Option<Experts>> {
     if used > n {
         return Err(params.wrong("expert_used_count", used, format!("at most {n}")));
     }
-    let width = match params.opt::<u32>("expert_feed_forward_length")? {
-        Some(_) => params.size("expert_feed_forward_length")?,
-        None => params.size("feed_forward_length")?,
+    let width = if params.has("expert_feed_forward_length") {
+        params.size("expert_feed_forward_length")?
+    } else {
+        params.size("feed_forward_length")?
     };
-    Ok(Some(Experts { n, used, width }))
+    let gating = match params.or("expert_gating_func", 1u32)? {
+        // 0 is what some writers put for nothing; 3 is a softmax over the chosen.
+        0 | 1 | 3 => Gating::Softmax,
+        2 => Gating::Sigmoid,
+        other => return Err(params.wrong("expert_gating_func", other, "1, 2 or 3")),
+    };
+    let normalized =
+        params.or("expert_weights_norm", false)? || params.or("expert_gating_func", 1u32)? == 3;
+    let scale = params.or("expert_weights_scale", 1f32)?;
+    let shared = match params.or("expert_shared_feed_forward_length", 0u32)? {
+        0 => width * params.or("expert_shared_count", 0u32)? as usize,
+        width => width as usize,
+    };
+    Ok(Some(Experts {
+        choice: Choice {
+            n,
+            used,
+            gating,
+            normalized,
+            scale: if scale == 0.0 { 1.0 } else { scale },
+            groups: groups(params, n, used)?,
+        },
+        width,
+        activation: Activation::Silu,
+        shares_before: false,
+        shared,
+    }))
+}
+
+/// How many groups there are and how many are used, if there are any.
+fn groups(params: &Params, n: usize, used: usize) -> Result<Option<(usize, usize)>> {
+    let groups = params.or("expert_group_count", 1u32)? as usize;
+    if groups <= 1 {
+        return Ok(None);
+    }
+    if !n.is_multiple_of(groups) {
+        return Err(params.wrong(
+            "expert_group_count",
+            groups,
+            format!("a divisor of {n} experts"),
+        ));
+    }
+    let chosen = params.size("expert_group_used_count")?;
+    if chosen > groups || chosen * (n / groups) < used {
+        let wanted = format!("at most {groups}, with {used} experts in them");
+        return Err(params.wrong("expert_group_used_count", chosen, wanted));
+    }
+    Ok(Some((groups, chosen)))
 }

@@ -1,4 +1,4 @@
-//! StarCoder 2 and CodeShell: norms with mean and variance, and GELU without a gate.
+//! StarCoder 2: norms with mean and variance, and GELU without a gate.
 
 use farthing_kernels::activation::Activation;
 use farthing_kernels::rope::Pairs;

@@ -1,13 +1,13 @@
 //! Grouped-query attention.
 
-use farthing_kernels::Activations;
 use farthing_kernels::attention::{Attention as Kernel, Mask, attention};
 use farthing_kernels::kv::{KvLayer, KvShape};
-use farthing_kernels::norm::Norm;
+use farthing_kernels::norm::{Norm, NormKind};
 use farthing_kernels::profile::Part;
 use farthing_kernels::vector::clamp;
+use farthing_kernels::{Activations, Team};
 
-use super::{Batch, Work, sized};
+use super::{Batch, LatentShape, Work, sized};
 use crate::description::NormShape;
 use crate::error::Result;
 use crate::weights::{Linear, Weights, linear};
@@ -29,12 +29,22 @@ pub struct AttentionShape {
     pub alibi: Option<f32>,
     /// Which of the model's rotary positions, if any.
     pub rope: Option<usize>,
+    /// Whether the heads of queries and keys have a root mean square of 1, by norms without weights.
+    pub unit_norms: bool,
     /// Whether norms of queries and keys come after the rotation.
     pub norm_after_rope: bool,
     /// A bound of what the input becomes: queries, keys and values within `±clamp`.
     pub clamp: Option<f32>,
     /// A factor of queries by their position.
     pub temperature: Option<Temperature>,
+    /// Whether the heads of values have a root mean square of 1, too.
+    pub unit_values: bool,
+    /// Whether values are what keys are before their norm and rotation.
+    pub values_are_keys: bool,
+    /// The layer whose keys and values it reads, if it has none of its own.
+    pub kv_from: Option<usize>,
+    /// If keys and values are made of latents.
+    pub latent: Option<LatentShape>,
 }
 
 /// Queries grow with the logarithm of their position: `1 + scale * ln(1 + floor((p + offset) / length))`.
@@ -52,11 +62,12 @@ pub struct Temperature {
 pub struct Attention {
     shape: AttentionShape,
     q: Linear,
-    k: Linear,
-    v: Linear,
+    k: Option<Linear>,
+    v: Option<Linear>,
     output: Linear,
     q_norm: Option<Norm>,
     k_norm: Option<Norm>,
+    v_norm: Option<Norm>,
     slopes: Option<Vec<f32>>,
     sinks: Option<Vec<f32>>,
 }
@@ -83,17 +94,23 @@ impl Attention {
         let KvShape { heads, k_dim, v_dim } = shape.kv;
         let name = |part: &str| format!("{prefix}.attn_{part}");
         let rows = [shape.heads * k_dim, heads * k_dim, heads * v_dim];
-        let [q, k, v] = if weights.has(&name("qkv.weight")) {
+        let (q, k, v) = if weights.has(&name("qkv.weight")) {
             let all = weights.linear(&name("qkv"), rows.iter().sum(), d)?;
             let (k, v) = (rows[0], rows[0] + rows[1]);
-            [all.part(0..k), all.part(k..v), all.part(v..v + rows[2])]
+            (all.part(0..k), Some(all.part(k..v)), Some(all.part(v..v + rows[2])))
         } else {
             let [q, k, v] = rows;
-            [
-                weights.linear(&name("q"), q, d)?,
-                weights.linear(&name("k"), k, d)?,
-                weights.linear(&name("v"), v, d)?,
-            ]
+            let own = |own: bool, part: &str, rows: usize| {
+                own.then(|| weights.linear(&name(part), rows, d)).transpose()
+            };
+            let stored = shape.kv_from.is_none();
+            let q = weights.linear(&name("q"), q, d)?;
+            (q, own(stored, "k", k)?, own(stored && !shape.values_are_keys, "v", v)?)
+        };
+        let unit = |d: usize| Norm::new(NormKind::Rms, norm.eps, d, vec![1.0; d], Vec::new());
+        let head_norm = |part: &str, heads: usize| match shape.unit_norms {
+            true => Ok(Some(unit(k_dim))),
+            false => weights.head_norm(&name(part), heads, k_dim, norm),
         };
         Ok(Attention {
             shape: shape.clone(),
@@ -101,10 +118,14 @@ impl Attention {
             k,
             v,
             output: weights.linear(&name("output"), d, shape.heads * v_dim)?,
-            q_norm: weights.head_norm(&name("q_norm"), shape.heads, k_dim, norm)?,
+            q_norm: head_norm("q_norm", shape.heads)?,
             slopes: shape.alibi.map(|max| slopes(shape.heads, max)),
             sinks: weights.opt_vector(&name("sinks.weight"), shape.heads)?,
-            k_norm: weights.head_norm(&name("k_norm"), heads, k_dim, norm)?,
+            k_norm: match shape.kv_from {
+                Some(_) => None,
+                None => head_norm("k_norm", heads)?,
+            },
+            v_norm: shape.unit_values.then(|| unit(v_dim)),
         })
     }
 
@@ -117,10 +138,11 @@ impl Attention {
         let q = sized(q, n * heads * kv.k_dim);
         let k = sized(k, n * kv.heads * kv.k_dim);
         let v = sized(v, n * kv.heads * kv.v_dim);
-        let mut jobs: [(&Linear, &mut [f32]); 3] =
-            [(&self.q, &mut *q), (&self.k, &mut *k), (&self.v, &mut *v)];
         {
             let _part = team.part(Part::Qkv);
+            let mut jobs = vec![(&self.q, &mut *q)];
+            jobs.extend(self.k.as_ref().map(|matrix| (matrix, &mut *k)));
+            jobs.extend(self.v.as_ref().map(|matrix| (matrix, &mut *v)));
             linear(team, x, &mut jobs);
         }
         if let Some(limit) = self.shape.clamp {
@@ -128,19 +150,17 @@ impl Attention {
                 clamp(team, x, limit);
             }
         }
-        for (x, norm) in [(&mut *q, &self.q_norm), (&mut *k, &self.k_norm)] {
-            let norm = norm.as_ref().map(|norm| (norm, self.shape.norm_after_rope));
-            if let Some((norm, false)) = norm {
-                norm.apply_in_place(team, x);
+        self.turn(team, batch, self.q_norm.as_ref(), q);
+        if self.shape.kv_from.is_none() {
+            if self.shape.values_are_keys {
+                v.copy_from_slice(k);
             }
-            if let Some(rope) = self.shape.rope {
-                batch.rotations[rope].apply(team, kv.k_dim, x);
+            self.turn(team, batch, self.k_norm.as_ref(), k);
+            if let Some(norm) = &self.v_norm {
+                norm.apply_in_place(team, v);
             }
-            if let Some((norm, true)) = norm {
-                norm.apply_in_place(team, x);
-            }
+            cache.write(team, batch.spans, k, v);
         }
-        cache.write(team, batch.spans, k, v);
         let width = heads * kv.k_dim;
         if let Some(temperature) = self.shape.temperature {
             temperature.apply(batch.positions, q);
@@ -165,6 +185,20 @@ impl Attention {
         attention(team, cache, what, batch.wanted, q, mixed.reset(n, heads * kv.v_dim));
         let _part = team.part(Part::Output);
         linear(team, mixed, &mut [(&self.output, sized(out, n * self.output.rows()))]);
+    }
+
+    /// Rotates heads, normalized before or after.
+    fn turn(&self, team: &Team, batch: &Batch, norm: Option<&Norm>, x: &mut [f32]) {
+        let norm = norm.map(|norm| (norm, self.shape.norm_after_rope));
+        if let Some((norm, false)) = norm {
+            norm.apply_in_place(team, x);
+        }
+        if let Some(rope) = self.shape.rope {
+            batch.rotations[rope].apply(team, self.shape.kv.k_dim, x);
+        }
+        if let Some((norm, true)) = norm {
+            norm.apply_in_place(team, x);
+        }
     }
 }
 

@@ -29,11 +29,22 @@ impl Ffn {
     /// `<prefix>.ffn_up` and so on, `d` wide outside. Where a gated layer has no `ffn_gate`, the rows
     /// of `ffn_up` are those of the gate and then its own.
     pub fn load(weights: &Weights, prefix: &str, d: usize, shape: Dense) -> Result<Ffn> {
+        Ffn::load_as(weights, prefix, "", d, shape)
+    }
+
+    /// The same, the names having a suffix.
+    pub fn load_as(
+        weights: &Weights,
+        prefix: &str,
+        suffix: &str,
+        d: usize,
+        shape: Dense,
+    ) -> Result<Ffn> {
         let Dense { width, activation, gated } = shape;
-        let name = |part: &str| format!("{prefix}.ffn_{part}");
+        let name = |part: &str| format!("{prefix}.ffn_{part}{suffix}");
         let (gate, up) = if !gated {
             (None, weights.linear(&name("up"), width, d)?)
-        } else if weights.has(&name("gate.weight")) {
+        } else if weights.has(&format!("{}.weight", name("gate"))) {
             let gate = weights.linear(&name("gate"), width, d)?;
             (Some(gate), weights.linear(&name("up"), width, d)?)
         } else {
