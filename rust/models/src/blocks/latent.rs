@@ -152,6 +152,9 @@ impl Latent {
             }
         }
         let rows = batch.kept.map_or(n, <[usize]>::len);
+        if rows == 0 {
+            return;
+        }
         let what = Kernel { mask: self.shape.mask, ..Kernel::new(heads, self.shape.scale) };
         let queries = &s.queries[..rows * heads * k_dim];
         match &self.heads {
