@@ -21,10 +21,12 @@ __all__ = [
     "TokenModel",
     "cpu_info",
     "dequantize",
+    "machine_peak",
 ]
 
 def cpu_info() -> dict[str, Any]: ...
 def dequantize(data: bytes, type_name: str, n_elements: int) -> npt.NDArray[np.float32]: ...
+def machine_peak(n_threads: int | None = None, seconds: float = 0.3) -> dict[str, Any]: ...
 
 @final
 class Gguf:

@@ -161,3 +161,13 @@ def test_bench_by_part(farthing: Farthing, story: Path) -> None:
 def test_bench_of_nothing(farthing: Farthing, story: Path) -> None:
     assert farthing("bench", story, "-p", 0, "-n", 0).returncode == 2
     assert farthing("bench", story, "-p", "x").returncode == 2
+
+
+def test_bench_of_the_machine(farthing: Farthing) -> None:
+    rows = json.loads(farthing("bench", "--machine", "-t", "1,2", "-o", "json").stdout)
+    assert [row["n_threads"] for row in rows] == [1, 2]
+    for row in rows:
+        assert 1e8 < row["read_bytes_per_second"] < 1e13
+        assert 1e8 < row["int8_ops_per_second"] < 1e15
+    assert "GB/s" in farthing("bench", "--machine", "-t", "1").stdout
+    assert farthing("bench").returncode == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from enum import Enum
 from typing import Annotated, Any
 
@@ -19,7 +20,10 @@ class Format(str, Enum):
 
 
 def command(
-    name: flags.ModelName,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[MODEL]", help='A GGUF file, or "demo" for the built-in model.'),
+    ] = None,
     n_prompt: Annotated[
         str, typer.Option("-p", "--n-prompt", help="Lengths of prompts to compute; 0: none.")
     ] = "512",
@@ -41,6 +45,12 @@ def command(
     profile: Annotated[
         bool, typer.Option("--profile", help="Also show where the time goes, by part.")
     ] = False,
+    machine: Annotated[
+        bool,
+        typer.Option(
+            "--machine", help="Measure the machine's limits instead: reading and int8 products."
+        ),
+    ] = False,
     output: Annotated[Format, typer.Option("-o", "--output")] = Format.md,
 ) -> None:
     """Measure tokens a second; lists with commas give a row for each combination.
@@ -53,7 +63,12 @@ def command(
     from farthing.api.locate import locate
     from farthing.cli.measure import Bench, Case
 
-    path = locate(name)
+    thread_counts = [None] if threads is None else flags.numbers(threads)
+    if machine:
+        _print_limits(thread_counts, output)
+        return
+    if name is None:
+        raise typer.BadParameter("MODEL or --machine is needed")
     lengths = [(p, 0) for p in flags.numbers(n_prompt)] + [(0, n) for n in flags.numbers(n_gen)]
     cases = [
         Case(prompt, generated, depth, parallel)
@@ -64,21 +79,42 @@ def command(
     ]
     if not cases:
         raise typer.BadParameter("there is nothing to measure: give -p or -n above 0")
+    path = locate(name)
     rows: list[dict[str, Any]] = []
-    for n_threads in [None] if threads is None else flags.numbers(threads):
+    for n_threads in thread_counts:
         bench = Bench(path, cases, n_threads, kv_type, repack)
         rows += bench.rows(cases, repetitions, profile=profile)
         bench.close()
     if output is Format.json:
         print(json.dumps(rows, indent=2))
     else:
-        _print_table(rows)
+        _print_rows(rows)
         for row in rows:
             if "profile" in row:
                 _print_profile(row)
 
 
-def _print_table(rows: list[dict[str, Any]]) -> None:
+def _print_limits(thread_counts: Sequence[int | None], output: Format) -> None:
+    from farthing import _native
+
+    rows = [_native.machine_peak(n_threads) for n_threads in thread_counts]
+    if output is Format.json:
+        print(json.dumps(rows, indent=2))
+        return
+    titles = ("level", "threads", "reading, GB/s", "int8, TOPS")
+    cells = [
+        (
+            row["level"],
+            str(row["n_threads"]),
+            f"{row['read_bytes_per_second'] / 1e9:.1f}",
+            f"{row['int8_ops_per_second'] / 1e12:.3f}",
+        )
+        for row in rows
+    ]
+    _print_table(titles, cells)
+
+
+def _print_rows(rows: list[dict[str, Any]]) -> None:
     titles = ("model", "size", "params", "threads", "parallel", "test", "t/s")
     cells = [
         (
@@ -92,6 +128,10 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         )
         for row in rows
     ]
+    _print_table(titles, cells)
+
+
+def _print_table(titles: tuple[str, ...], cells: Sequence[tuple[str, ...]]) -> None:
     widths = [max(map(len, column)) for column in zip(titles, *cells, strict=True)]
     for line in (titles, tuple("-" * width for width in widths), *cells):
         padded = (cell.rjust(width) for cell, width in zip(line, widths, strict=True))

@@ -67,9 +67,13 @@ class Bench:
     ) -> Iterator[dict[str, Any]]:
         """The rows, as they are measured; `profile` adds where the time of one repetition went."""
         about = self._about()
+        depths: dict[int, list[list[int]]] = {}
         for case in cases:
             started = datetime.now(timezone.utc)
-            contexts = [self._tokens(case.n_depth) for _ in range(case.n_parallel)]
+            # The same for all cases of a depth, so that what is kept of them is used again.
+            known = depths.setdefault(case.n_depth, [])
+            known += [self._tokens(case.n_depth) for _ in range(case.n_parallel - len(known))]
+            contexts = known[: case.n_parallel]
             self._seconds(case, contexts)
             samples = [self._seconds(case, contexts) for _ in range(repetitions)]
             row = about | _row(case, started, samples)

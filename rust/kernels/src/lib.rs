@@ -18,6 +18,7 @@ mod math;
 pub mod matmul;
 pub mod norm;
 pub mod panels;
+pub mod peak;
 mod products;
 pub mod profile;
 pub mod quant;

@@ -18,7 +18,7 @@ mod wait;
 #[pyo3::pymodule(gil_used = false)]
 mod _native {
     #[pymodule_export]
-    use crate::cpu::{cpu_info, dequantize};
+    use crate::cpu::{cpu_info, dequantize, machine_peak};
     #[pymodule_export]
     use crate::engine::PyEngine;
     #[pymodule_export]
