@@ -8,6 +8,7 @@ import pytest
 from shell import Farthing
 
 from models import ROUND, Tiny
+from old_files import Original, llama
 
 
 @pytest.fixture
@@ -29,8 +30,6 @@ def test_other_commands_name_it(farthing: Farthing, old: Path, command: str) -> 
 
 
 def test_convert(farthing: Farthing, tmp_path: Path) -> None:
-    from old_files import Original, llama
-
     original = Original.read(Tiny(story=ROUND).write(tmp_path / "original.gguf"))
     source = llama(tmp_path / "old.bin", original, "GGMF", 1)
     target = tmp_path / "new.gguf"

@@ -8,7 +8,6 @@ from pathlib import Path
 import gguf
 import numpy as np
 import pytest
-from old_files import Original, edited, llama
 
 from farthing import Model
 from farthing.convert import convert
@@ -16,6 +15,7 @@ from farthing.convert.contents import Options
 from farthing.convert.old_blocks import BEFORE_GGJT_V2, GGJT_V2
 from farthing.errors import ModelFileError, RequestError
 from models import ID, PIECES, STORY, Tiny
+from old_files import Original, edited, llama
 
 VERSIONS = [("GGML", None), ("GGMF", 1), ("GGJT", 1), ("GGJT", 2), ("GGJT", 3)]
 OPTIONS = Options(eps=1e-5, context_length=512)
@@ -186,6 +186,35 @@ def test_hostile_tensor(tmp_path: Path, back: int, value: int, words: str) -> No
     edited(old, lambda data: struct.pack_into("<I", data, at, value))
     with pytest.raises(ModelFileError, match=words):
         convert(old, tmp_path / "new.gguf")
+
+
+def test_progress_and_an_old_target(tmp_path: Path) -> None:
+    original = Original.read(Tiny(weight_type="F16").write(tmp_path / "original.gguf"))
+    old = llama(tmp_path / "old.bin", original, "GGJT", 1)
+    target = tmp_path / "new.gguf"
+    target.write_text("before")
+    seen: list[tuple[int, int]] = []
+
+    def stop(done: int, total: int) -> None:
+        seen.append((done, total))
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        convert(old, target, progress=stop)
+    assert target.read_text() == "before"
+    assert not target.with_name("new.gguf.partial").exists()
+    seen.clear()
+    convert(old, target, progress=lambda done, total: seen.append((done, total)))
+    n_bytes = sum(len(data) for _, _, data in original.tensors.values())
+    assert seen == sorted(seen)
+    assert (seen[0], seen[-1]) == ((0, n_bytes), (n_bytes, n_bytes))
+
+
+def test_options() -> None:
+    for bad in (0, -1e-5, float("nan"), float("inf")):
+        with pytest.raises(RequestError, match="eps is .*, must be more than 0"):
+            Options(eps=bad)
 
 
 def test_not_to_be_converted(tmp_path: Path) -> None:

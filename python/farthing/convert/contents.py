@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from farthing.convert.ggml_types import TYPES, GgmlType
 from farthing.convert.old_blocks import OldBlock
 from farthing.convert.reader import Reader
+from farthing.errors import RequestError
 
 Value: TypeAlias = bool | int | float | str | Sequence[str | bytes] | npt.NDArray[Any]
 """Metadata: a whole number is written as uint32, a float as float32, an array with its own type."""
@@ -22,6 +24,7 @@ class Options:
     """What may be said about a file from outside; None stands for what the file says.
 
     Files of the llama family say none of it: `farthing.convert.ggml_llama` has their defaults.
+    Raises RequestError for what is not above 0 and finite.
     """
 
     eps: float | None = None
@@ -30,6 +33,12 @@ class Options:
     """In tokens."""
     rope_base: float | None = None
     """The base of the rotary frequencies."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None and not 0 < value < math.inf:
+                raise RequestError(f"{field.name} is {value}, must be more than 0")
 
 
 @dataclass(frozen=True)
