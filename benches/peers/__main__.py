@@ -178,7 +178,7 @@ def _versions(programs: Programs) -> dict[str, str]:
         text=True,
     )
     ours = metadata.version("farthing")
-    theirs = run([programs.llama_bench, "--version"]).output.strip()
+    theirs = run([programs.llama_bench, "--version"]).errors.strip()
     return {"farthing": f"{ours} {commit.stdout.strip()}".strip(), "llama.cpp": theirs}
 
 

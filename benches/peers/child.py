@@ -16,6 +16,8 @@ class Done:
     """What a program left behind."""
 
     output: str
+    errors: str
+    """What it said on stderr."""
     seconds: float
     """From before it was started until it was gone."""
     peak_bytes: int
@@ -27,7 +29,7 @@ class Failed(Exception):
 
 
 def run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Done:
-    """Run a program with some more environment variables; what it says on stderr is for errors."""
+    """Run a program with some more environment variables."""
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         start = time.perf_counter()
         try:
@@ -48,11 +50,12 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None) ->
             raise
         seconds = time.perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
+        said = _text(errors)
         if process.returncode != 0:
-            last = _text(errors).strip().splitlines()[-3:]
+            last = said.strip().splitlines()[-3:]
             reason = " / ".join([f"status {process.returncode}", *last])
             raise Failed(f"{' '.join(command)}: {reason}")
-        return Done(_text(output), seconds, usage.ru_maxrss * 1024)
+        return Done(_text(output), said, seconds, usage.ru_maxrss * 1024)
 
 
 def _text(file: IO[bytes]) -> str:

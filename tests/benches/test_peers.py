@@ -126,7 +126,7 @@ def test_the_cache_is_dropped_and_filled(tmp_path: Path) -> None:
 FAKE = """
 import json, sys
 if "--version" in sys.argv:
-    print("fake 1")
+    print("fake 1", file=sys.stderr)
 else:
     row = {"n_prompt": 0, "n_gen": 32, "n_depth": 0, "avg_ts": 4.0, "flash_attn": -1}
     print(json.dumps([row | {"repack": sys.argv[sys.argv.index("--repack") + 1] == "1"}]))
