@@ -53,6 +53,24 @@ pub trait Isa: Copy {
     /// `table[index]` for every byte; `index < 16`.
     fn lookup(self, table: u8x16, index: B) -> B;
 
+    /// Up to which length of a table [`Isa::take`] is quicker than loading one by one.
+    const QUICK_TAKE: usize = 0;
+
+    /// `table[index]` for both 16-bit halves of every lane of two vectors; `N` is a multiple of 64
+    /// and `index < N`.
+    #[inline(always)]
+    fn take<const N: usize>(self, table: &[u16; N], index: [u32x16; 2]) -> [u32x16; 2] {
+        let mut out = index;
+        for out in &mut out {
+            for lane in out.as_mut_array() {
+                let [low, high] =
+                    [*lane & 0xffff, *lane >> 16].map(|i| u32::from(table[i as usize]));
+                *lane = low | high << 16;
+            }
+        }
+        out
+    }
+
     /// Half-precision bits to floats.
     fn half(self, bits: u16x16) -> F;
 

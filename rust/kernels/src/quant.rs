@@ -248,15 +248,6 @@ impl<T: Block, const PANELS: bool> Rows<'_, T, PANELS> {
         unsafe { self.first.add(row * self.stride + offset).cast::<V>().read_unaligned() }
     }
 
-    /// Fetches what is ahead for a piece of a large block; for bytes that are not read by
-    /// [`Rows::dwords4`].
-    #[inline(always)]
-    pub fn fetch(self, offset: usize, len: usize) {
-        if Self::LARGE {
-            prefetch(self.ahead.wrapping_add(offset * LANES), len * LANES);
-        }
-    }
-
     /// A field of all rows, `V` being as long as 16 of them.
     #[inline(always)]
     fn field<V: Copy>(self, offset: usize) -> V {
@@ -268,7 +259,9 @@ impl<T: Block, const PANELS: bool> Rows<'_, T, PANELS> {
     /// 16 bytes of each row, as four vectors: vector `j` has bytes `4j..4j + 4` of every row.
     #[inline(always)]
     pub fn dwords4(self, offset: usize) -> [B; 4] {
-        self.fetch(offset, 16);
+        if Self::LARGE {
+            prefetch(self.ahead.wrapping_add(offset * LANES), 16 * LANES);
+        }
         if PANELS {
             return [
                 self.field(offset),
@@ -328,26 +321,6 @@ impl<T: Block, const PANELS: bool> Rows<'_, T, PANELS> {
             *out = self.get::<u16>(r, offset);
         }
         u16x16::from_array(out)
-    }
-
-    /// Two bytes of each row, as indices of tables.
-    #[inline(always)]
-    pub fn words(self, offset: usize) -> [usize; LANES] {
-        let mut out = [0; LANES];
-        for (r, out) in out.iter_mut().enumerate() {
-            *out = usize::from(self.get::<u16>(r, offset));
-        }
-        out
-    }
-
-    /// One byte of each row, as indices of tables.
-    #[inline(always)]
-    pub fn bytes(self, offset: usize) -> [usize; LANES] {
-        let mut out = [0; LANES];
-        for (r, out) in out.iter_mut().enumerate() {
-            *out = usize::from(self.get::<u8>(r, offset));
-        }
-        out
     }
 
     /// One byte of each row.

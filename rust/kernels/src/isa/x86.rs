@@ -206,6 +206,7 @@ macro_rules! common512 {
         const TILE_COLUMNS: usize = 6;
         const TILE_GROUPS: usize = 2;
         const FLOAT_VECTORS: usize = 4;
+        const QUICK_TAKE: usize = 1024;
 
         #[inline(always)]
         fn dot_u7(self, acc: I, w: B, x: [i8; 4]) -> I {
@@ -229,6 +230,28 @@ macro_rules! common512 {
             unsafe {
                 _mm512_shuffle_epi8(_mm512_broadcast_i32x4(table.into()), index.into()).into()
             }
+        }
+
+        #[inline(always)]
+        fn take<const N: usize>(self, table: &[u16; N], index: [u32x16; 2]) -> [u32x16; 2] {
+            const { assert!(N.is_multiple_of(64)) }
+            let [mut first, mut second] = [__m512i::from(index[0]), __m512i::from(index[1])];
+            // SAFETY: the level exists only where AVX-512 F and BW were detected; the loads are inside
+            // the table.
+            unsafe {
+                let parts = [_mm512_srli_epi16::<6>(first), _mm512_srli_epi16::<6>(second)];
+                for i in 0..N / 64 {
+                    let low = table.as_ptr().add(64 * i).cast::<__m512i>();
+                    let (low, high) = (low.read_unaligned(), low.add(1).read_unaligned());
+                    let part = _mm512_set1_epi16(i as i16);
+                    // Elsewhere an index stays, or what it has led to.
+                    let here = _mm512_cmpeq_epi16_mask(parts[0], part);
+                    first = _mm512_mask2_permutex2var_epi16(low, first, here, high);
+                    let here = _mm512_cmpeq_epi16_mask(parts[1], part);
+                    second = _mm512_mask2_permutex2var_epi16(low, second, here, high);
+                }
+            }
+            [first.into(), second.into()]
         }
 
         #[inline(always)]

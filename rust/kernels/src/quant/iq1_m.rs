@@ -1,12 +1,14 @@
 //! 256 weights of three values in 16 groups, shifted by an eighth by eights:
 //! `w = d * (2 * scale[g] + 1) * (q - 1 ± 1/8)`, with the points of IQ1_S.
 
+use std::ops::Range;
 use std::simd::prelude::*;
 
 use super::bits::{field, low_half, to_dwords};
-use super::iq1_s::{shift, take_shifted, weights};
+use super::grid::indices;
+use super::iq1_s::{TABLE, shift, weights};
 use super::{Block, Offset, Rows, Unpacked, half};
-use crate::isa::{F, Isa, LANES};
+use crate::isa::{F, Isa};
 
 /// Weights `8 e..8 e + 8` have a point, whose low bits are byte `e` of `low`. Half of byte `e / 2` of
 /// `high`, the low half for even `e`, holds the three upper ones and the shift's sign. Of word `i` of
@@ -28,6 +30,7 @@ unsafe impl Block for Iq1M {
     const GROUP: usize = 16;
     const OFFSET: Offset = Offset::Bias(4);
     const WIDE: bool = false;
+    const NARROW: Option<Range<usize>> = Some(0..0);
 
     fn dequantize(&self, out: &mut [f32]) {
         let scales = self.scales.map(u16::from_le_bytes);
@@ -57,16 +60,16 @@ unsafe impl Block for Iq1M {
             out.scales[g] = d * (scale * F::splat(2.0) + F::splat(1.0));
         }
         let high = rows.dwords4(32).map(to_dwords);
-        for pair in 0..16 {
-            let bits = rows.bytes(32 + pair);
-            for half in 0..2 {
-                let e = 2 * pair + half;
-                let mut index = rows.bytes(e);
-                for r in 0..LANES {
-                    index[r] |= (bits[r] >> (4 * half) & 7) << 8;
+        for part in 0..2 {
+            let low = rows.dwords4(16 * part).map(to_dwords);
+            for (i, low) in low.into_iter().enumerate() {
+                let four = 4 * part + i;
+                let high = field(high[four / 2], four % 2 * 16, 16).cast::<u32>();
+                let upper = high << Simd::splat(8) | high << Simd::splat(16);
+                let index = indices(low, upper, 4, 7);
+                for (j, bytes) in TABLE.take(isa, index).into_iter().enumerate() {
+                    out.bytes[8 * four + j] = bytes + shift(high, j / 2 * 4 + 3);
                 }
-                let shift = shift(high[e / 8], e % 8 * 4 + 3);
-                [out.bytes[2 * e], out.bytes[2 * e + 1]] = take_shifted(index, shift);
             }
         }
     }

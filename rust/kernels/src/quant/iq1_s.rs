@@ -3,15 +3,17 @@
 //!
 //! Eight of the `q` are a point of a table of 2048.
 
+use std::ops::Range;
 use std::simd::Select;
 use std::simd::prelude::*;
 
 use super::bits::{field, to_bytes, to_dwords};
-use super::grid::{nibbles, points, take_four};
+use super::grid::{Eights, indices, points};
 use super::{Block, Offset, Rows, Unpacked, half};
-use crate::isa::{B, F, Isa, LANES};
+use crate::isa::{B, F, Isa};
 
-static TABLE: [u32; 2048] = nibbles(&points::IQ1_S);
+/// Eight times the values, plus 16.
+pub static TABLE: Eights<2048> = Eights::new(&points::IQ1_S, [8, 16, 24]);
 
 /// Weights `8 e..8 e + 8` have a point, whose low bits are byte `e` of `low`. Of a group's word in
 /// `high`, four times three bits are its points' upper ones, then come the scale and the shift's sign.
@@ -31,6 +33,7 @@ unsafe impl Block for Iq1S {
     const GROUP: usize = 32;
     const OFFSET: Offset = Offset::Bias(4);
     const WIDE: bool = false;
+    const NARROW: Option<Range<usize>> = Some(0..2);
 
     fn dequantize(&self, out: &mut [f32]) {
         let d = half(self.d);
@@ -46,19 +49,19 @@ unsafe impl Block for Iq1S {
     fn unpack<A: Isa, const PANELS: bool>(isa: A, rows: Rows<Self, PANELS>, out: Unpacked) {
         let d = isa.half(rows.word(0)) * F::splat(0.125);
         let high = rows.dwords4(34).map(to_dwords);
-        for g in 0..8 {
-            let at = g % 2 * 16;
-            let scale = field(high[g / 2], at + 12, 3).cast::<f32>();
-            out.scales[g] = d * (scale * F::splat(2.0) + F::splat(1.0));
-            let shift = shift(high[g / 2], at + 15);
-            let words = rows.words(34 + 2 * g);
-            for e in 0..4 {
-                let mut index = rows.bytes(2 + 4 * g + e);
-                for r in 0..LANES {
-                    index[r] |= (words[r] >> (3 * e) & 7) << 8;
+        for part in 0..2 {
+            let low = rows.dwords4(2 + 16 * part).map(to_dwords);
+            for (i, low) in low.into_iter().enumerate() {
+                let g = 4 * part + i;
+                let high = field(high[g / 2], g % 2 * 16, 16).cast::<u32>();
+                let scale = field(high, 12, 3).cast::<f32>();
+                out.scales[g] = d * (scale * F::splat(2.0) + F::splat(1.0));
+                let shift = shift(high, 15);
+                let high = high << Simd::splat(8) | high << Simd::splat(18);
+                let index = indices(low, high, 3, 7);
+                for (j, bytes) in TABLE.take(isa, index).into_iter().enumerate() {
+                    out.bytes[8 * g + j] = bytes + shift;
                 }
-                let at = 8 * g + 2 * e;
-                [out.bytes[at], out.bytes[at + 1]] = take_shifted(index, shift);
             }
         }
     }
@@ -73,19 +76,9 @@ pub fn weights(index: u16, down: bool, scale: f32, out: &mut [f32]) {
     }
 }
 
-/// What is added to `8 * q`, in every byte of a lane: 16 for the bias, less 8, and 1 up or down by
-/// the lane's bit.
+/// An eighth up or down, by a bit of each lane, for the bytes of [`TABLE`].
 #[inline(always)]
-pub fn shift(x: u32x16, bit: usize) -> u32x16 {
+pub fn shift(x: u32x16, bit: usize) -> B {
     let up = (x & Simd::splat(1 << bit)).simd_eq(Simd::splat(0));
-    up.select(Simd::splat(0x0909_0909), Simd::splat(0x0707_0707))
-}
-
-/// The bytes of each row's eight weights: eight times their values, plus 16.
-#[inline(always)]
-pub fn take_shifted(index: [usize; LANES], shift: u32x16) -> [B; 2] {
-    let point = to_dwords(take_four(&TABLE, index));
-    let mask = Simd::splat(0x1818_1818);
-    let [low, high] = [point << Simd::splat(3), point >> Simd::splat(1)];
-    [to_bytes((low & mask) + shift), to_bytes((high & mask) + shift)]
+    to_bytes(up.select(Simd::splat(0x0101_0101), Simd::splat(0xffff_ffff)))
 }

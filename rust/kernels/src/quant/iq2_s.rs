@@ -1,15 +1,16 @@
 //! 256 weights of 2 bits in 16 groups: `w = d * (scale[g] + 1/2) / 4 * magnitude * sign`, as IQ2_XXS
 //! with a table of 1024 and a sign for every weight.
 
+use std::ops::Range;
 use std::simd::prelude::*;
 
 use super::bits::{field, to_dwords};
-use super::grid::{BIAS, Signs, eights, points, take_eight, with_sign};
+use super::grid::{BIAS, Eights, Signs, biased, indices, points, with_sign};
 use super::iq2_xxs::MAGNITUDES;
 use super::{Block, Offset, Rows, Unpacked, half};
-use crate::isa::{F, Isa, LANES};
+use crate::isa::{F, Isa};
 
-static TABLE: [u64; 1024] = eights(&points::IQ2_S, MAGNITUDES);
+static TABLE: Eights<1024> = Eights::new(&points::IQ2_S, biased(MAGNITUDES));
 
 /// Weights `8 e..8 e + 8` have a point, whose low bits are byte `e` of `low` and whose two upper ones
 /// are in byte `e / 4` of `high`, the first of four the lowest. Byte `g / 2` of `scales` holds group
@@ -32,6 +33,7 @@ unsafe impl Block for Iq2S {
     const GROUP: usize = 16;
     const OFFSET: Offset = Offset::Bias(BIAS);
     const WIDE: bool = false;
+    const NARROW: Option<Range<usize>> = Some(0..2);
 
     fn dequantize(&self, out: &mut [f32]) {
         let d = half(self.d);
@@ -49,27 +51,22 @@ unsafe impl Block for Iq2S {
 
     #[inline(always)]
     fn unpack<A: Isa, const PANELS: bool>(isa: A, rows: Rows<Self, PANELS>, out: Unpacked) {
-        rows.fetch(2, 32);
         let d = isa.half(rows.word(0)) * F::splat(0.25);
-        let [_, _, scales @ ..] = rows.dwords4(66).map(to_dwords);
+        let [high_0, high_1, scales @ ..] = rows.dwords4(66).map(to_dwords);
         for g in 0..16 {
             let scale = field(scales[g / 8], g % 8 * 4, 4);
             out.scales[g] = d * (scale.cast() + F::splat(0.5));
         }
-        for half in 0..2 {
+        for (half, high) in [high_0, high_1].into_iter().enumerate() {
+            let low = rows.dwords4(2 + 16 * half).map(to_dwords);
             let signs = rows.dwords4(34 + 16 * half).map(to_dwords);
             for (part, signs) in signs.into_iter().enumerate() {
                 let signs = Signs::new(signs);
-                let part = 4 * half + part;
-                let high = rows.bytes(66 + part);
-                for e in 0..4 {
-                    let mut index = rows.bytes(2 + 4 * part + e);
-                    for r in 0..LANES {
-                        index[r] |= high[r] << (8 - 2 * e) & 0x300;
-                    }
-                    for (h, bytes) in take_eight(&TABLE, index).into_iter().enumerate() {
-                        out.bytes[8 * part + 2 * e + h] = signs.apply(2 * e + h, bytes);
-                    }
+                let high = field(high, 8 * part, 8).cast::<u32>();
+                let high = high << Simd::splat(8) | high << Simd::splat(20);
+                let index = indices(low[part], high, 2, 3);
+                for (j, bytes) in TABLE.take(isa, index).into_iter().enumerate() {
+                    out.bytes[32 * half + 8 * part + j] = signs.apply(j, bytes);
                 }
             }
         }

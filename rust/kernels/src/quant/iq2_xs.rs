@@ -1,15 +1,16 @@
 //! 256 weights of 2 bits in 16 groups: `w = d * (scale[g] + 1/2) / 4 * magnitude * sign`, as IQ2_XXS
 //! with a table of 512.
 
+use std::ops::Range;
 use std::simd::prelude::*;
 
 use super::bits::{field, to_dwords};
-use super::grid::{BIAS, Signs, eights, even_signs, points, take_eight, with_sign};
+use super::grid::{BIAS, Eights, Signs, biased, even_signs, points, with_sign};
 use super::iq2_xxs::MAGNITUDES;
 use super::{Block, Offset, Rows, Unpacked, half};
 use crate::isa::{F, Isa};
 
-static TABLE: [u64; 512] = eights(&points::IQ2_XS, MAGNITUDES);
+static TABLE: Eights<512> = Eights::new(&points::IQ2_XS, biased(MAGNITUDES));
 
 /// Word `e` of `packed` is weights `8 e..8 e + 8`: a point of nine bits and seven signs. Byte `g / 2`
 /// of `scales` holds group `g`'s scale, in the low half for even `g`.
@@ -29,6 +30,7 @@ unsafe impl Block for Iq2Xs {
     const GROUP: usize = 16;
     const OFFSET: Offset = Offset::Bias(BIAS);
     const WIDE: bool = false;
+    const NARROW: Option<Range<usize>> = Some(0..2);
 
     fn dequantize(&self, out: &mut [f32]) {
         let d = half(self.d);
@@ -58,16 +60,23 @@ unsafe impl Block for Iq2Xs {
             for part in 0..2 {
                 let signs = high_sevens(packed[2 * part], packed[2 * part + 1]);
                 let signs = Signs::even(isa, signs);
-                for e in 0..4 {
-                    let at = 8 * pair + 4 * part + e;
-                    let index = rows.words(2 + 2 * at);
-                    for (h, bytes) in take_eight(&TABLE, index).into_iter().enumerate() {
-                        out.bytes[2 * at + h] = signs.apply(2 * e + h, bytes);
-                    }
+                let index = low_nines(packed[2 * part], packed[2 * part + 1]);
+                for (j, bytes) in TABLE.take(isa, index).into_iter().enumerate() {
+                    out.bytes[16 * pair + 8 * part + j] = signs.apply(j, bytes);
                 }
             }
         }
     }
+}
+
+/// The lower nine bits of the words of two vectors, the first of each together.
+#[inline(always)]
+fn low_nines(first: u32x16, second: u32x16) -> [u32x16; 2] {
+    let (sixteen, nine) = (Simd::splat(16), Simd::splat(0x1ff));
+    [
+        first & nine | (second & nine) << sixteen,
+        (first >> sixteen) & nine | second & (nine << sixteen),
+    ]
 }
 
 /// The upper seven bits of the words of two vectors as bytes.

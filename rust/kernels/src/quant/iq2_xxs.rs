@@ -2,17 +2,20 @@
 //!
 //! Eight magnitudes are a point of a table of 256; of eight weights an even number is negative.
 
+use std::ops::Range;
 use std::simd::prelude::*;
 
 use super::bits::{field, to_dwords};
-use super::grid::{BIAS, Signs, eights, even_signs, points, spread_sevens, take_eight, with_sign};
+use super::grid::{
+    BIAS, Eights, Signs, biased, even_signs, indices, points, spread_sevens, with_sign,
+};
 use super::{Block, Offset, Rows, Unpacked, half};
 use crate::isa::{F, Isa};
 
 /// What the three numbers of a point stand for, here and in IQ2_XS and IQ2_S.
 pub const MAGNITUDES: [u8; 3] = [8, 25, 43];
 
-static TABLE: [u64; 256] = eights(&points::IQ2_XXS, MAGNITUDES);
+static TABLE: Eights<256> = Eights::new(&points::IQ2_XXS, biased(MAGNITUDES));
 
 /// A group is four bytes, its points, and a number of 32 bits: four times seven signs and, on top,
 /// the scale.
@@ -31,6 +34,7 @@ unsafe impl Block for Iq2Xxs {
     const GROUP: usize = 32;
     const OFFSET: Offset = Offset::Bias(BIAS);
     const WIDE: bool = false;
+    const NARROW: Option<Range<usize>> = Some(0..2);
 
     fn dequantize(&self, out: &mut [f32]) {
         let d = half(self.d);
@@ -52,15 +56,16 @@ unsafe impl Block for Iq2Xxs {
     fn unpack<A: Isa, const PANELS: bool>(isa: A, rows: Rows<Self, PANELS>, out: Unpacked) {
         let d = isa.half(rows.word(0)) * F::splat(0.25);
         for pair in 0..4 {
-            let [_, first, _, second] = rows.dwords4(2 + 16 * pair).map(to_dwords);
-            for (g, tail) in [(2 * pair, first), (2 * pair + 1, second)] {
+            let [first, first_tail, second, second_tail] =
+                rows.dwords4(2 + 16 * pair).map(to_dwords);
+            for (g, index, tail) in
+                [(2 * pair, first, first_tail), (2 * pair + 1, second, second_tail)]
+            {
                 out.scales[g] = d * (field(tail, 28, 4).cast() + F::splat(0.5));
                 let signs = Signs::even(isa, spread_sevens(tail));
-                for e in 0..4 {
-                    let index = rows.bytes(2 + 8 * g + e);
-                    for (h, bytes) in take_eight(&TABLE, index).into_iter().enumerate() {
-                        out.bytes[8 * g + 2 * e + h] = signs.apply(2 * e + h, bytes);
-                    }
+                let index = indices(index, Simd::splat(0), 0, 0);
+                for (j, bytes) in TABLE.take(isa, index).into_iter().enumerate() {
+                    out.bytes[8 * g + j] = signs.apply(j, bytes);
                 }
             }
         }

@@ -2,17 +2,18 @@
 //!
 //! Four magnitudes are a point of a table of 512.
 
+use std::ops::Range;
 use std::simd::prelude::*;
 
 use super::bits::{field, to_dwords};
-use super::grid::{BIAS, Signs, fours, points, take_four, with_sign};
+use super::grid::{BIAS, Fours, Signs, biased, indices, points, with_sign};
 use super::{Block, Offset, Rows, Unpacked, half};
-use crate::isa::{F, Isa, LANES};
+use crate::isa::{F, Isa};
 
 /// What the eight numbers of a point stand for.
 const MAGNITUDES: [u8; 8] = [1, 3, 5, 7, 9, 11, 13, 15];
 
-static TABLE: [u32; 512] = fours(&points::IQ3_S, MAGNITUDES);
+static TABLE: Fours<512> = Fours::new(&points::IQ3_S, biased(MAGNITUDES));
 
 /// Weights `4 e..4 e + 4` have a point, whose low bits are byte `e` of `low` and whose upper one is
 /// bit `e % 8` of byte `e / 8` of `high`. Byte `g / 2` of `scales` holds group `g`'s scale, in the low
@@ -35,6 +36,7 @@ unsafe impl Block for Iq3S {
     const GROUP: usize = 32;
     const OFFSET: Offset = Offset::Bias(BIAS);
     const WIDE: bool = false;
+    const NARROW: Option<Range<usize>> = Some(0..2);
 
     fn dequantize(&self, out: &mut [f32]) {
         let d = half(self.d);
@@ -54,22 +56,26 @@ unsafe impl Block for Iq3S {
     #[inline(always)]
     fn unpack<A: Isa, const PANELS: bool>(isa: A, rows: Rows<Self, PANELS>, out: Unpacked) {
         let d = isa.half(rows.word(0));
-        let scales = rows.dword(106);
-        for half in 0..2 {
-            let signs = rows.dwords4(74 + 16 * half).map(to_dwords);
-            for (part, signs) in signs.into_iter().enumerate() {
-                let g = 4 * half + part;
-                rows.fetch(2 + 8 * g, 8);
+        let [high_0, high_1, signs_0, signs_1] = rows.dwords4(66).map(to_dwords);
+        let [signs_2, signs_3, signs_4, _] = rows.dwords4(82).map(to_dwords);
+        let [signs_5, signs_6, signs_7, scales] = rows.dwords4(94).map(to_dwords);
+        let high = [high_0, high_1];
+        let signs = [signs_0, signs_1, signs_2, signs_3, signs_4, signs_5, signs_6, signs_7];
+        for quarter in 0..4 {
+            let low = rows.dwords4(2 + 16 * quarter).map(to_dwords);
+            for pair in 0..2 {
+                let g = 2 * quarter + pair;
                 let scale = field(scales, 4 * g, 4).cast::<f32>();
                 out.scales[g] = d * (scale * F::splat(2.0) + F::splat(1.0));
-                let signs = Signs::new(signs);
-                let high = rows.bytes(66 + g);
-                for j in 0..8 {
-                    let mut index = rows.bytes(2 + 8 * g + j);
-                    for r in 0..LANES {
-                        index[r] |= high[r] << (8 - j) & 0x100;
+                let signs = Signs::new(signs[g]);
+                for part in 0..2 {
+                    let high = field(high[g / 4], g % 4 * 8 + 4 * part, 4).cast::<u32>();
+                    let high = high << Simd::splat(8) | high << Simd::splat(22);
+                    let index = indices(low[2 * pair + part], high, 1, 1);
+                    for (i, bytes) in TABLE.take(isa, index).into_iter().enumerate() {
+                        let j = 4 * part + i;
+                        out.bytes[8 * g + j] = signs.apply(j, bytes);
                     }
-                    out.bytes[8 * g + j] = signs.apply(j, take_four(&TABLE, index));
                 }
             }
         }

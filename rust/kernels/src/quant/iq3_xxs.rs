@@ -2,17 +2,20 @@
 //!
 //! Four magnitudes are a point of a table of 256; of eight weights an even number is negative.
 
+use std::ops::Range;
 use std::simd::prelude::*;
 
 use super::bits::{field, to_dwords};
-use super::grid::{BIAS, Signs, even_signs, fours, points, spread_sevens, take_four, with_sign};
+use super::grid::{
+    BIAS, Fours, Signs, biased, even_signs, indices, points, spread_sevens, with_sign,
+};
 use super::{Block, Offset, Rows, Unpacked, half};
 use crate::isa::{F, Isa};
 
 /// What the eight numbers of a point stand for.
 const MAGNITUDES: [u8; 8] = [4, 12, 20, 28, 36, 44, 52, 62];
 
-static TABLE: [u32; 256] = fours(&points::IQ3_XXS, MAGNITUDES);
+static TABLE: Fours<256> = Fours::new(&points::IQ3_XXS, biased(MAGNITUDES));
 
 /// Byte `e` of `packed` is the point of weights `4 e..4 e + 4`. A group has a number of 32 bits: four
 /// times seven signs and, on top, the scale.
@@ -32,6 +35,7 @@ unsafe impl Block for Iq3Xxs {
     const GROUP: usize = 32;
     const OFFSET: Offset = Offset::Bias(BIAS);
     const WIDE: bool = false;
+    const NARROW: Option<Range<usize>> = Some(0..2);
 
     fn dequantize(&self, out: &mut [f32]) {
         let d = half(self.d);
@@ -50,16 +54,20 @@ unsafe impl Block for Iq3Xxs {
     #[inline(always)]
     fn unpack<A: Isa, const PANELS: bool>(isa: A, rows: Rows<Self, PANELS>, out: Unpacked) {
         let d = isa.half(rows.word(0)) * F::splat(0.5);
-        for half in 0..2 {
-            let tails = rows.dwords4(66 + 16 * half).map(to_dwords);
-            for (part, tail) in tails.into_iter().enumerate() {
-                let g = 4 * half + part;
-                rows.fetch(2 + 8 * g, 8);
+        let tails = [rows.dwords4(66), rows.dwords4(82)];
+        for quarter in 0..4 {
+            let packed = rows.dwords4(2 + 16 * quarter).map(to_dwords);
+            for pair in 0..2 {
+                let g = 2 * quarter + pair;
+                let tail = to_dwords(tails[g / 4][g % 4]);
                 out.scales[g] = d * (field(tail, 28, 4).cast() + F::splat(0.5));
                 let signs = Signs::even(isa, spread_sevens(tail));
-                for j in 0..8 {
-                    let bytes = take_four(&TABLE, rows.bytes(2 + 8 * g + j));
-                    out.bytes[8 * g + j] = signs.apply(j, bytes);
+                for part in 0..2 {
+                    let index = indices(packed[2 * pair + part], Simd::splat(0), 0, 0);
+                    for (i, bytes) in TABLE.take(isa, index).into_iter().enumerate() {
+                        let j = 4 * part + i;
+                        out.bytes[8 * g + j] = signs.apply(j, bytes);
+                    }
                 }
             }
         }
