@@ -185,6 +185,8 @@ levels! {
             "avx512bf16"];
     #[cfg(target_arch = "aarch64")]
     Dotprod, "dotprod": arm::Dotprod(()), ["neon", "dotprod"];
+    #[cfg(target_arch = "aarch64")]
+    I8mm, "i8mm": arm::I8mm(()), ["neon", "dotprod", "i8mm"];
 }
 
 /// The level in use: the best one, or the one that the environment variable `FARTHING_ISA` names.

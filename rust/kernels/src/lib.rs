@@ -6,7 +6,9 @@
 #![feature(portable_simd)]
 // Indices of tiles name a row and a column; iterators would hide which.
 #![allow(clippy::needless_range_loop)]
-#![cfg_attr(target_arch = "aarch64", feature(stdarch_neon_dotprod))]
+#![cfg_attr(target_arch = "aarch64", feature(stdarch_neon_dotprod, stdarch_neon_i8mm))]
+// The features are the entry's, into which all of it is inlined.
+#![cfg_attr(target_arch = "aarch64", allow(inline_always_mismatching_target_features))]
 
 pub mod activation;
 pub mod activations;

@@ -26,7 +26,7 @@ const CHUNK: usize = 1024;
 /// The same for few columns: the chunk stays in the first-level cache and loads overlap with sums.
 const SMALL_CHUNK: usize = 256;
 /// Up to how many columns are few.
-const FEW: usize = 8;
+const FEW: usize = 4;
 /// Rows in a thread's unit of work.
 const UNIT: usize = 32;
 

@@ -14,6 +14,9 @@ use crate::isa::{B, F, Isa, Kernel, LANES, Level, dispatch_at, prefetch_l2};
 use crate::products::{Fixed, Pointers, Shape, add_products};
 use crate::quant::{Block, Offset, Rows, Unpacked};
 
+/// Up to how many tiles memory is fetched at an even pace.
+const PACED: usize = 16;
+
 /// Scratch for one unpacked chunk of 16 rows.
 pub struct Panel {
     bytes: Vec<B>,
@@ -195,10 +198,10 @@ unsafe fn columns<A: Isa, S: Shape, const G: usize>(isa: A, job: &Job, first: us
     let mut ahead = [ptr::null(); G];
     ahead.copy_from_slice(&job.place.ahead[first..first + G]);
     let tiles = columns.len().div_ceil(A::TILE_COLUMNS);
-    // Each tile fetches its share: in few tiles at an even pace, since memory is what they wait for;
-    // in many at once.
+    // Each tile fetches its share: where there are few, at an even pace, since memory is what they
+    // wait for; of many, at once.
     let share = ahead_len.div_ceil(tiles);
-    let (pace, burst) = if tiles <= 2 { (share.div_ceil(len / 32), 0) } else { (0, share) };
+    let (pace, burst) = if tiles <= PACED { (share.div_ceil(len / 32), 0) } else { (0, share) };
     let mut column = columns.start;
     for i in 0..tiles {
         // Tiles of even widths: a narrow one has too few sums in flight.

@@ -1,7 +1,8 @@
-//! A matrix's bytes: the file's, and once they have been used, rearranged.
+//! A matrix's bytes: the file's, and from their second use on, rearranged.
 
 use std::ops::Range;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use farthing_gguf::Bytes;
 use farthing_kernels::{Matrix, Quant, Team, panels};
@@ -9,13 +10,14 @@ use farthing_kernels::{Matrix, Quant, Team, panels};
 /// Bytes of the file that are rearranged before their memory is given back.
 const PIECE: usize = 16 << 20;
 
-/// The bytes of one matrix, which its first product rearranges if that was asked for.
+/// The bytes of one matrix, rearranged if that was asked for.
 pub struct Storage {
     quant: &'static Quant,
     rows: usize,
     k: usize,
     file: Bytes,
     repack: bool,
+    used: AtomicBool,
     panels: OnceLock<Option<Bytes>>,
 }
 
@@ -33,7 +35,15 @@ impl Storage {
     ) -> Result<Storage, String> {
         Matrix::new(quant, &file, rows, k)?;
         let repack = repack && panels::fits(quant, rows);
-        Ok(Storage { quant, rows, k, file, repack, panels: OnceLock::new() })
+        Ok(Storage {
+            quant,
+            rows,
+            k,
+            file,
+            repack,
+            used: AtomicBool::new(false),
+            panels: OnceLock::new(),
+        })
     }
 
     /// The matrix as it is now.
@@ -46,10 +56,11 @@ impl Storage {
         matrix.unwrap_or_else(|e| unreachable!("{e}"))
     }
 
-    /// Rearranges the weights if that is wanted and was not done. Where memory is refused they stay
-    /// as they are.
+    /// Rearranges the weights for their second product, if that is wanted: the first one, of which a
+    /// first token may wait, goes without. Where memory is refused they stay as they are.
     pub fn ready(&self, team: &Team) {
-        if self.repack && self.panels.get().is_none() {
+        let again = self.used.swap(true, Ordering::Relaxed);
+        if self.repack && again && self.panels.get().is_none() {
             let stride = self.file.len() / self.rows;
             let step = (PIECE / stride).next_multiple_of(16) * stride;
             let panels = Bytes::build(self.file.len(), |to| {
