@@ -73,6 +73,12 @@ intrinsics: .venv/.built ## Check that no SIMD intrinsic became a function call,
 		! echo "$$symbols" | grep core_arch | grep --invert-match _xgetbv && \
 		echo "All intrinsics are inlined."
 
+.PHONY: emulate
+emulate: ## Test the kernels for ARM: needs qemu-user, gcc-aarch64-linux-gnu and rustup's target.
+	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
+	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -L /usr/aarch64-linux-gnu -cpu max" \
+		cargo test --package farthing-kernels --lib --target aarch64-unknown-linux-gnu
+
 .PHONY: fuzz
 fuzz: .venv/.tools ## Fuzz the GGUF reader: make fuzz [FUZZ_SECONDS=60].
 	command -v cargo-fuzz || cargo install --quiet --locked --root .venv cargo-fuzz
