@@ -12,6 +12,7 @@ from float_reference import FloatReference
 from small_files import Small, tokens
 
 from farthing import Model
+from models import Tiny
 
 KINDS = {
     "plain": Small(),
@@ -80,3 +81,12 @@ def test_quantized_experts(tmp_path: Path) -> None:
 
 def rms(x: npt.NDArray[Any]) -> float:
     return float(np.sqrt(np.mean(x**2)))
+
+
+def test_a_product_has_a_scale(tmp_path: Path) -> None:
+    ids = list(range(5, 25))
+    scale = {"output.scale": np.array([2.0], np.float32)}
+    with Model(Tiny().write(tmp_path / "plain.gguf")) as model:
+        plain = model.logits(ids)
+    with Model(Tiny(more=scale).write(tmp_path / "scaled.gguf")) as model:
+        np.testing.assert_array_equal(model.logits(ids), 2 * plain)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use farthing_gguf::{Bytes, Gguf, Tensor};
 use farthing_kernels::matmul::groups::{Forms, Groups, matmul_groups};
 use farthing_kernels::norm::Norm;
-use farthing_kernels::vector::add_bias;
+use farthing_kernels::vector::{add_bias, scale};
 use farthing_kernels::{Activations, Matrix, Quant, Team, matmul};
 
 use crate::description::NormShape;
@@ -23,6 +23,8 @@ pub struct Weights<'a> {
 #[derive(Clone)]
 pub struct Linear {
     storage: Arc<Storage>,
+    /// What the product is multiplied by, as NVFP4's files have it.
+    scale: Option<f32>,
     bias: Option<Vec<f32>>,
 }
 
@@ -55,7 +57,17 @@ impl Linear {
     /// There are not so many rows.
     pub fn part(&self, rows: Range<usize>) -> Linear {
         let bias = self.bias.as_ref().map(|bias| bias[rows.clone()].to_vec());
-        Linear { storage: Arc::new(self.storage.part(rows)), bias }
+        Linear { storage: Arc::new(self.storage.part(rows)), scale: self.scale, bias }
+    }
+
+    /// Completes a product.
+    fn finish(&self, team: &Team, out: &mut [f32]) {
+        if let Some(factor) = self.scale {
+            scale(team, out, factor);
+        }
+        if let Some(bias) = &self.bias {
+            add_bias(team, out, bias);
+        }
     }
 
     /// The weights for a product.
@@ -71,9 +83,7 @@ pub fn linear(team: &Team, x: &mut Activations, jobs: &mut [(&Linear, &mut [f32]
         jobs.iter_mut().map(|(linear, out)| (linear.matrix(team), &mut **out)).collect();
     matmul(team, x, &mut matrices);
     for (linear, out) in jobs {
-        if let Some(bias) = &linear.bias {
-            add_bias(team, out, bias);
-        }
+        linear.finish(team, out);
     }
 }
 
@@ -88,9 +98,7 @@ pub fn linear_groups(team: &Team, x: &Groups, mut jobs: Vec<(usize, &Linear, &mu
     let matrices = jobs.iter_mut().map(|(g, linear, out)| (*g, linear.matrix(team), &mut **out));
     matmul_groups(team, x, matrices.collect());
     for (_, linear, out) in jobs {
-        if let Some(bias) = &linear.bias {
-            add_bias(team, out, bias);
-        }
+        linear.finish(team, out);
     }
 }
 
@@ -195,12 +203,13 @@ impl<'a> Weights<'a> {
         Ok(Some(Norm::new(shape.kind, shape.eps, row, weight, bias)))
     }
 
-    /// `<name>.weight`, `rows` × `k`, with `<name>.bias` if there is one.
+    /// `<name>.weight`, `rows` × `k`, with `<name>.bias` and `<name>.scale` if there are such.
     pub fn linear(&self, name: &str, rows: usize, k: usize) -> Result<Linear> {
         let tensor = self.find(&format!("{name}.weight"))?;
         self.check(tensor, &[k, rows])?;
         let bias = self.opt_vector(&format!("{name}.bias"), rows)?;
-        self.whole(tensor, tensor.data(), rows, k, bias)
+        let scale = self.opt_vector(&format!("{name}.scale"), 1)?.map(|scale| scale[0]);
+        Ok(Linear { scale, ..self.whole(tensor, tensor.data(), rows, k, bias)? })
     }
 
     /// `<name>.weight`, `n` matrices of `rows` × `k` in one tensor.
@@ -209,13 +218,15 @@ impl<'a> Weights<'a> {
         self.check(tensor, &[k, rows, n])?;
         let bias = format!("{name}.bias");
         let biases = self.has(&bias).then(|| self.matrix(&bias, n, rows)).transpose()?;
+        let scales = self.opt_vector(&format!("{name}.scale"), n)?;
         let data = tensor.data();
         let bytes = data.len() / n;
         (0..n)
             .map(|i| {
                 let part = data.slice(i * bytes..(i + 1) * bytes).unwrap_or_else(|| data.clone());
                 let bias = biases.as_ref().map(|b| b[i * rows..][..rows].to_vec());
-                self.whole(tensor, part, rows, k, bias)
+                let scale = scales.as_ref().map(|scales| scales[i]);
+                Ok(Linear { scale, ..self.whole(tensor, part, rows, k, bias)? })
             })
             .collect()
     }
@@ -239,6 +250,6 @@ impl<'a> Weights<'a> {
     ) -> Result<Linear> {
         let storage = Storage::new(self.quant(tensor)?, data, rows, k, self.repack)
             .map_err(|e| Error::Option(format!("{}: tensor {}: {e}", self.file(), tensor.name)))?;
-        Ok(Linear { storage: Arc::new(storage), bias })
+        Ok(Linear { storage: Arc::new(storage), scale: None, bias })
     }
 }
