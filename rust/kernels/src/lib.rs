@@ -25,6 +25,7 @@ mod products;
 pub mod profile;
 pub mod quant;
 mod raw;
+pub mod recurrence;
 pub mod rope;
 mod single;
 pub mod team;

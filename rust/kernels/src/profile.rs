@@ -27,6 +27,7 @@ parts! {
     Rope: "rope",
     KvWrite: "kv write",
     Attention: "attention",
+    Recurrence: "recurrence",
     Output: "attention output product",
     Ffn: "ffn products",
     Activation: "activation",
