@@ -82,6 +82,11 @@ pub fn mul(team: &Team, x: &mut [f32], y: &[f32]) {
     zip(team, x, y, Mul);
 }
 
+/// `x *= 1 / (1 + e^-y)`.
+pub fn mul_sigmoid(team: &Team, x: &mut [f32], y: &[f32]) {
+    zip(team, x, y, MulSigmoid);
+}
+
 /// `x *= factor`.
 pub fn scale(team: &Team, x: &mut [f32], factor: f32) {
     map(team, x, Scale(factor));
@@ -127,6 +132,7 @@ operations! {
     Op Add: |self, _isa, x, y| x + y;
     Op AddTimes(factor): |self, isa, x, y| isa.fma(F::splat(self.0), y, x);
     Op Mul: |self, _isa, x, y| x * y;
+    Op MulSigmoid: |self, isa, x, y| x / (F::splat(1.0) + exp(isa, -y));
     Function Scale(factor): |self, _isa, x| x * F::splat(self.0);
     Function Softcap(cap): |self, isa, x| {
         // tanh(u) = 1 - 2 / (e^(2u) + 1)
@@ -228,6 +234,9 @@ mod tests {
             let mut product = x.clone();
             mul(&team, &mut product, &y);
             check(&product, pairs().map(|(x, y)| x * y));
+            let mut gated = x.clone();
+            mul_sigmoid(&team, &mut gated, &y);
+            check(&gated, pairs().map(|(x, y)| x / (1.0 + (-y).exp())));
             let mut scaled = x.clone();
             scale(&team, &mut scaled, 0.3);
             check(&scaled, pairs().map(|(x, _)| x * f64::from(0.3f32)));

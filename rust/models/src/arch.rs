@@ -18,6 +18,7 @@ mod dots1;
 mod ernie4_5_moe;
 mod exaone4;
 mod falcon;
+mod falcon_h1;
 mod gemma;
 mod gemma2;
 mod gemma3;
@@ -28,21 +29,27 @@ mod gpt2;
 mod gpt_oss;
 mod gptneox;
 mod granite;
+mod granitehybrid;
 mod granitemoe;
 mod hunyuan;
+mod lfm2;
 mod llama;
 mod llama4;
+mod mamba;
 mod minicpm;
 mod minicpm3;
 mod mistral3;
 mod mpt;
 mod nemotron;
+mod nemotron_h;
 mod olmo;
 mod olmo2;
 mod phi2;
 mod qwen;
 mod qwen2;
 mod qwen3moe;
+mod qwen3next;
+mod recurrent;
 mod seed_oss;
 mod smollm3;
 mod stablelm;
@@ -67,6 +74,7 @@ static ARCHITECTURES: &[(&str, Build)] = &[
     ("exaone", qwen2::build),
     ("exaone4", exaone4::build),
     ("falcon", falcon::build),
+    ("falcon-h1", falcon_h1::build),
     ("gemma", gemma::build),
     ("gemma2", gemma2::build),
     ("gemma3", gemma3::build),
@@ -77,17 +85,21 @@ static ARCHITECTURES: &[(&str, Build)] = &[
     ("gpt2", gpt2::build),
     ("gptneox", gptneox::build),
     ("granite", granite::build),
+    ("granitehybrid", granitehybrid::build),
     ("granitemoe", granitemoe::build),
     ("hunyuan-dense", hunyuan::build),
     ("hunyuan-moe", hunyuan::build),
     ("internlm2", llama::build),
+    ("lfm2", lfm2::build),
     ("llama", llama::build),
     ("llama4", llama4::build),
+    ("mamba", mamba::build),
     ("minicpm", minicpm::build),
     ("minicpm3", minicpm3::build),
     ("mistral3", mistral3::build),
     ("mpt", mpt::build),
     ("nemotron", nemotron::build),
+    ("nemotron_h", nemotron_h::build),
     ("olmo", olmo::build),
     ("olmo2", olmo2::build),
     ("olmoe", qwen2::build),
@@ -97,7 +109,10 @@ static ARCHITECTURES: &[(&str, Build)] = &[
     ("qwen2", qwen2::build),
     ("qwen2moe", qwen2::build),
     ("qwen3", qwen2::build),
+    ("qwen35", qwen3next::tiled),
+    ("qwen35moe", qwen3next::tiled),
     ("qwen3moe", qwen3moe::build),
+    ("qwen3next", qwen3next::build),
     ("seed_oss", seed_oss::build),
     ("smollm3", smollm3::build),
     ("stablelm", stablelm::build),

@@ -2,21 +2,31 @@
 
 mod attention;
 mod beside;
+mod delta_net;
 mod ffn;
 mod latent;
+mod mamba;
+mod mamba2;
 mod moe;
 mod per_layer;
+mod recurrent;
 mod router;
+mod short_conv;
 
 pub use attention::{Attention, AttentionShape, Temperature};
 pub use beside::Beside;
+pub use delta_net::DeltaNetShape;
 pub use ffn::Ffn;
 pub use latent::{Latent, LatentShape};
+pub use mamba::MambaShape;
+pub use mamba2::Mamba2Shape;
 pub use moe::{Experts, Moe};
 pub use per_layer::{PerLayer, PerLayerInputs};
+pub use recurrent::{Recurrent, RecurrentShape};
 pub use router::{Choice, Gating};
 
 use farthing_kernels::kv::Span;
+use farthing_kernels::recurrence::Turn;
 use farthing_kernels::rope::Rotations;
 use farthing_kernels::{Activations, Team};
 
@@ -39,10 +49,25 @@ pub struct Batch<'a> {
     pub rotations: &'a [Rotations],
     /// The rows in runs.
     pub spans: &'a [Span<'a>],
+    /// The runs' states, in models with recurrent layers.
+    pub turns: &'a [Turn],
     /// The runs to give outputs for, rows counted among the outputs.
     pub wanted: &'a [Span<'a>],
     /// Which of the rows these are, if not all.
     pub kept: Option<&'a [usize]>,
+}
+
+impl Batch<'_> {
+    /// Moves the wanted rows of `width` to the front and returns them.
+    fn keep<'x>(&self, x: &'x mut [f32], width: usize) -> &'x mut [f32] {
+        let Some(kept) = self.kept else {
+            return x;
+        };
+        for (to, &from) in kept.iter().enumerate() {
+            x.copy_within(from * width..(from + 1) * width, to * width);
+        }
+        &mut x[..kept.len() * width]
+    }
 }
 
 /// Memory that blocks use again from layer to layer.
@@ -56,6 +81,10 @@ pub struct Scratch {
     pub per_layer: per_layer::Scratch,
     /// Latent attention's.
     pub latent: latent::Scratch,
+    /// The output of a recurrent block beside attention.
+    pub beside_attention: Vec<f32>,
+    /// The recurrent blocks'.
+    pub recurrent: recurrent::Scratch,
     /// The feed-forward layers'.
     pub ffn: ffn::Scratch,
     /// The experts'.

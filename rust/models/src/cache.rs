@@ -1,18 +1,62 @@
-//! KV pages as memory: every layer has a place for every page. No policy.
+//! KV pages and states as memory: every layer has a place for every page or every slot. No policy.
 
 use farthing_kernels::kv::{KvLayer, KvShape, KvType, PAGE};
+use farthing_kernels::recurrence::States;
 
-/// The pages of all layers.
+/// The pages and states of all layers.
 pub struct Cache {
-    /// Layer by layer.
+    /// Of each layer that stores keys and values.
     pub layers: Vec<KvLayer>,
+    /// Of each recurrent layer.
+    pub states: Vec<StateLayer>,
     n_pages: usize,
+    n_states: usize,
+}
+
+/// The floats that a recurrent layer keeps of a sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateShape {
+    /// The last inputs of its convolution.
+    pub window: usize,
+    /// What comes after that.
+    pub matrix: usize,
+}
+
+/// One recurrent layer's states.
+pub struct StateLayer {
+    /// Those of its convolution.
+    pub window: States,
+    /// What comes after that.
+    pub matrix: States,
 }
 
 impl Cache {
-    /// Memory for some pages, taken from the system as it is written.
-    pub fn new(shapes: &[KvShape], ty: KvType, n_pages: usize) -> Cache {
-        Cache { layers: shapes.iter().map(|&s| KvLayer::new(s, ty, n_pages)).collect(), n_pages }
+    /// Memory for some pages and states, taken from the system as it is written.
+    pub fn new(
+        (shapes, ty, n_pages): (&[KvShape], KvType, usize),
+        (states, n_states): (&[StateShape], usize),
+    ) -> Cache {
+        let state = |shape: &StateShape| StateLayer {
+            window: States::new(shape.window, n_states),
+            matrix: States::new(shape.matrix, n_states),
+        };
+        Cache {
+            layers: shapes.iter().map(|&s| KvLayer::new(s, ty, n_pages)).collect(),
+            states: states.iter().map(state).collect(),
+            n_pages,
+            n_states,
+        }
+    }
+
+    /// Slots of states.
+    pub fn n_states(&self) -> usize {
+        self.n_states
+    }
+
+    /// Bytes of one state in all layers.
+    pub fn state_bytes(shapes: &[StateShape]) -> u64 {
+        let bytes = |s: &StateShape| 4 * (s.window as u64).saturating_add(s.matrix as u64);
+        shapes.iter().map(bytes).fold(0, u64::saturating_add)
     }
 
     /// Pages.

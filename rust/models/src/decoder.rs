@@ -9,11 +9,11 @@ use farthing_kernels::{Activations, Team};
 
 use crate::batch::Run;
 use crate::blocks::{Batch, PerLayerInputs, Scratch};
-use crate::cache::Cache;
+use crate::cache::{Cache, StateShape};
 use crate::description::Description;
 use crate::error::{Error, Result};
 use crate::layer::Layer;
-use crate::rows::{Wanted, spans};
+use crate::rows::{Wanted, spans, turns};
 use crate::weights::{Linear, Weights, linear};
 
 /// A description with its weights.
@@ -101,8 +101,13 @@ impl Decoder {
 
     /// What each layer that stores keys and values keeps in the cache.
     pub fn kv_shapes(&self) -> Vec<KvShape> {
-        let stored = self.about.layers.iter().filter(|layer| layer.attention.kv_from.is_none());
+        let stored = self.about.layers.iter().filter(|layer| layer.stores());
         stored.map(|layer| layer.attention.kv).collect()
+    }
+
+    /// What each recurrent layer keeps of a sequence.
+    pub fn states(&self) -> Vec<StateShape> {
+        self.layers.iter().filter_map(Layer::state).collect()
     }
 
     /// Computes the runs, see [`crate::Model::forward`].
@@ -123,11 +128,12 @@ impl Decoder {
         for (rope, rotations) in self.about.ropes.iter().zip(&mut rotations) {
             rotations.set(rope.pairs, &positions, &rope.frequencies, rope.magnitude);
         }
-        let (spans, wanted) = (spans(runs), Wanted::new(runs));
+        let (spans, wanted, turns) = (spans(runs), Wanted::new(runs), turns(runs));
         let all = Batch {
             positions: &positions,
             rotations: &rotations,
             spans: &spans,
+            turns: &turns,
             wanted: &spans,
             kept: None,
         };

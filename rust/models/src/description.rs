@@ -4,7 +4,7 @@ use farthing_kernels::activation::Activation;
 use farthing_kernels::attention::Mask;
 use farthing_kernels::norm::NormKind;
 
-use crate::blocks::{AttentionShape, Experts};
+use crate::blocks::{AttentionShape, Experts, RecurrentShape};
 use crate::error::Result;
 use crate::params::Params;
 use crate::rope::Rope;
@@ -96,9 +96,37 @@ pub struct LayerShape {
     /// Whether both blocks read the stream as it was before the layer.
     pub parallel: bool,
     /// The first block.
+    pub mixing: Mixing,
+    /// Its attention, if it has that.
     pub attention: AttentionShape,
     /// The second block.
     pub ffn: FfnShape,
+}
+
+/// What the first block of a layer is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Mixing {
+    /// Attention.
+    Attention,
+    /// A recurrent block.
+    Recurrent(RecurrentShape),
+    /// The sum of both.
+    Both(RecurrentShape),
+    /// There is none.
+    Nothing,
+}
+
+impl LayerShape {
+    /// Whether it stores keys and values of its own.
+    pub fn stores(&self) -> bool {
+        matches!(self.mixing, Mixing::Attention | Mixing::Both(_))
+            && self.attention.kv_from.is_none()
+    }
+
+    /// Whether it has a state.
+    pub fn is_recurrent(&self) -> bool {
+        matches!(self.mixing, Mixing::Recurrent(_) | Mixing::Both(_))
+    }
 }
 
 /// Names of a layer's norms, without `blk.<i>.`; `None` where there is no norm.
@@ -145,6 +173,8 @@ pub enum FfnShape {
     Experts(Experts),
     /// Both, with norms of their own (Gemma 4).
     Beside(Dense, Experts),
+    /// There is none.
+    Nothing,
 }
 
 /// A feed-forward layer.
@@ -163,7 +193,12 @@ impl Description {
     /// The place of a layer's keys and values in the cache, where only layers that store some have one.
     pub fn cache_of(&self, layer: usize) -> usize {
         let owner = self.layers[layer].attention.kv_from.unwrap_or(layer);
-        self.layers[..owner].iter().filter(|layer| layer.attention.kv_from.is_none()).count()
+        self.layers[..owner].iter().filter(|layer| layer.stores()).count()
+    }
+
+    /// The place of a layer's states in the cache, where only recurrent layers have one.
+    pub fn states_of(&self, layer: usize) -> usize {
+        self.layers[..layer].iter().filter(|layer| layer.is_recurrent()).count()
     }
 
     /// Changes the mixtures.

@@ -70,6 +70,14 @@ pub enum Error {
         /// Bytes that can be used.
         available: u64,
     },
+    /// The states of one sequence do not fit.
+    #[error("the states of one sequence need {needed} bytes, of {available} available")]
+    States {
+        /// Bytes for them.
+        needed: u64,
+        /// Bytes that can be used.
+        available: u64,
+    },
     /// An option or the environment asks for what this machine or the model does not have.
     #[error("{0}")]
     Option(String),

@@ -1,35 +1,39 @@
-//! A layer of the decoder: attention and a feed-forward layer, each between norms, added to the stream.
+//! A layer of the decoder: attention or a recurrent block and a feed-forward layer, each between norms,
+//! added to the stream.
 
 use farthing_kernels::Team;
 use farthing_kernels::norm::Norm;
 use farthing_kernels::vector::{add, add_times, scale};
 
-use crate::blocks::{Attention, Batch, Beside, Ffn, Latent, Moe, PerLayer, Work};
-use crate::cache::Cache;
+use crate::blocks::{Attention, Batch, Beside, Ffn, Latent, Moe, PerLayer, Recurrent, Work};
+use crate::cache::{Cache, StateShape};
 use crate::decoder::Memory;
-use crate::description::{Description, FfnShape, LayerShape};
+use crate::description::{Description, FfnShape, LayerShape, Mixing};
 use crate::error::Result;
 use crate::weights::Weights;
 
 /// A layer's weights.
 pub struct Layer {
     attention_norm: Option<Norm>,
-    mixer: Mixer,
+    attention: Option<SelfAttention>,
+    recurrent: Option<Box<Recurrent>>,
     after_attention: Option<Norm>,
     parallel: bool,
     ffn_norm: Option<Norm>,
-    ffn: FeedForward,
+    ffn: Option<FeedForward>,
     after_ffn: Option<Norm>,
     per_layer: Option<PerLayer>,
     scale: Option<f32>,
     residual_scale: f32,
     /// Which of the cache's layers is this one's.
     cache: usize,
+    /// Which of the cache's states are this one's.
+    states: usize,
 }
 
-enum Mixer {
-    Attention(Attention),
-    Latent(Latent),
+enum SelfAttention {
+    Usual(Box<Attention>),
+    Latent(Box<Latent>),
 }
 
 enum FeedForward {
@@ -41,7 +45,7 @@ enum FeedForward {
 impl Layer {
     /// `blk.<i>.*`.
     pub fn load(weights: &Weights, about: &Description, i: usize) -> Result<Layer> {
-        let LayerShape { norms, scaled, parallel, attention, ffn } = &about.layers[i];
+        let LayerShape { norms, scaled, parallel, mixing, attention, ffn } = &about.layers[i];
         let d = about.d;
         let prefix = format!("blk.{i}");
         let norm = |name: Option<&str>| {
@@ -53,52 +57,92 @@ impl Layer {
             .map(|width| PerLayer::load(weights, (i, about.layers.len()), (d, width), about.norm));
         let scale =
             scaled.then(|| weights.vector(&format!("{prefix}.layer_output_scale.weight"), 1));
+        let attend = || -> Result<_> {
+            Ok(match attention.latent {
+                Some(latent) => SelfAttention::Latent(Box::new(Latent::load(
+                    weights,
+                    &prefix,
+                    d,
+                    (attention, latent),
+                    about.norm,
+                )?)),
+                None => SelfAttention::Usual(Box::new(Attention::load(
+                    weights, &prefix, d, attention, about.norm,
+                )?)),
+            })
+        };
+        let recur = |shape| Recurrent::load(weights, &prefix, d, shape, about.norm).map(Box::new);
+        let (attention, recurrent) = match *mixing {
+            Mixing::Attention => (Some(attend()?), None),
+            Mixing::Recurrent(shape) => (None, Some(recur(shape)?)),
+            Mixing::Both(shape) => (Some(attend()?), Some(recur(shape)?)),
+            Mixing::Nothing => (None, None),
+        };
+        let has_first = attention.is_some() || recurrent.is_some();
+        let has_second = !matches!(ffn, FfnShape::Nothing);
         Ok(Layer {
-            attention_norm: norm(norms.attention)?,
-            mixer: match attention.latent {
-                Some(latent) => {
-                    let shape = (attention, latent);
-                    Mixer::Latent(Latent::load(weights, &prefix, d, shape, about.norm)?)
-                }
-                None => {
-                    Mixer::Attention(Attention::load(weights, &prefix, d, attention, about.norm)?)
-                }
-            },
-            after_attention: norm(norms.after_attention)?,
+            attention_norm: norm(norms.attention.filter(|_| has_first))?,
+            attention,
+            recurrent,
+            after_attention: norm(norms.after_attention.filter(|_| has_first))?,
             parallel: *parallel,
-            ffn_norm: norm(norms.ffn)?,
+            ffn_norm: norm(norms.ffn.filter(|_| has_second))?,
             ffn: match ffn {
                 FfnShape::Dense(ffn) => {
-                    FeedForward::Dense(Box::new(Ffn::load(weights, &prefix, d, *ffn)?))
+                    Some(FeedForward::Dense(Box::new(Ffn::load(weights, &prefix, d, *ffn)?)))
                 }
                 FfnShape::Beside(dense, experts) => {
                     let shapes = (*dense, *experts);
-                    FeedForward::Beside(Box::new(Beside::load(
-                        weights, &prefix, d, shapes, about.norm,
-                    )?))
+                    let both = Beside::load(weights, &prefix, d, shapes, about.norm)?;
+                    Some(FeedForward::Beside(Box::new(both)))
                 }
                 FfnShape::Experts(experts) => {
-                    FeedForward::Experts(Box::new(Moe::load(weights, &prefix, d, *experts)?))
+                    Some(FeedForward::Experts(Box::new(Moe::load(weights, &prefix, d, *experts)?)))
                 }
+                FfnShape::Nothing => None,
             },
-            after_ffn: norm(norms.after_ffn)?,
+            after_ffn: norm(norms.after_ffn.filter(|_| has_second))?,
             per_layer: per_layer.transpose()?,
             scale: scale.transpose()?.map(|scale| scale[0]),
             residual_scale: about.residual_scale,
             cache: about.cache_of(i),
+            states: about.states_of(i),
         })
+    }
+
+    /// What a recurrent layer keeps of a sequence.
+    pub fn state(&self) -> Option<StateShape> {
+        self.recurrent.as_ref().map(|block| block.state())
     }
 
     /// Takes the stream through the layer; afterwards it has the batch's kept rows only.
     pub fn forward(&self, team: &Team, batch: &Batch, cache: &mut Cache, m: &mut Memory) {
         let Memory { stream, x, out, blocks, per_layer, d, .. } = m;
         let d = *d;
-        read(team, self.attention_norm.as_ref(), stream, x.reset(stream.len() / d, d));
-        let work = Work { team, x, out };
-        let layer = &mut cache.layers[self.cache];
-        match &self.mixer {
-            Mixer::Attention(block) => block.forward(work, &mut blocks.attention, batch, layer),
-            Mixer::Latent(block) => block.forward(work, &mut blocks.latent, batch, layer),
+        let has_first = self.attention.is_some() || self.recurrent.is_some();
+        if has_first {
+            read(team, self.attention_norm.as_ref(), stream, x.reset(stream.len() / d, d));
+        }
+        if let Some(block) = &self.attention {
+            let (work, layer) = (Work { team, x, out }, &mut cache.layers[self.cache]);
+            match block {
+                SelfAttention::Usual(block) => {
+                    block.forward(work, &mut blocks.attention, batch, layer);
+                }
+                SelfAttention::Latent(block) => {
+                    block.forward(work, &mut blocks.latent, batch, layer);
+                }
+            }
+        }
+        if let Some(block) = &self.recurrent {
+            let both = self.attention.is_some();
+            let to = if both { &mut blocks.beside_attention } else { &mut *out };
+            let (work, states) = (Work { team, x, out: to }, &mut cache.states[self.states]);
+            block.forward(work, &mut blocks.recurrent, batch, states);
+            if both {
+                let n = batch.kept.map_or(stream.len(), |kept| kept.len() * d);
+                add(team, &mut out[..n], &blocks.beside_attention[..n]);
+            }
         }
         if let Some(kept) = batch.kept {
             keep(stream, kept, d);
@@ -114,17 +158,21 @@ impl Layer {
                 (None, None) => {}
             }
         }
-        self.join(team, self.after_attention.as_ref(), stream, &mut out[..n * d]);
-        if !self.parallel {
-            read(team, self.ffn_norm.as_ref(), stream, x.reset(n, d));
+        if has_first {
+            self.join(team, self.after_attention.as_ref(), stream, &mut out[..n * d]);
         }
-        let work = Work { team, x, out };
-        match &self.ffn {
-            FeedForward::Dense(ffn) => ffn.forward(work, &mut blocks.ffn),
-            FeedForward::Experts(moe) => moe.forward(work, &mut blocks.moe, None),
-            FeedForward::Beside(both) => both.forward(work, blocks, stream),
+        if let Some(block) = &self.ffn {
+            if !self.parallel {
+                read(team, self.ffn_norm.as_ref(), stream, x.reset(n, d));
+            }
+            let work = Work { team, x, out };
+            match block {
+                FeedForward::Dense(ffn) => ffn.forward(work, &mut blocks.ffn),
+                FeedForward::Experts(moe) => moe.forward(work, &mut blocks.moe, None),
+                FeedForward::Beside(both) => both.forward(work, blocks, stream),
+            }
+            self.join(team, self.after_ffn.as_ref(), stream, &mut out[..n * d]);
         }
-        self.join(team, self.after_ffn.as_ref(), stream, &mut out[..n * d]);
         if let Some(block) = &self.per_layer {
             x.reset(n, d).copy_from_slice(stream);
             let work = Work { team, x, out };

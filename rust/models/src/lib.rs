@@ -24,7 +24,7 @@ mod storage;
 mod weights;
 
 pub use arch::architectures;
-pub use batch::{Page, Run, Wants};
+pub use batch::{Page, Run, Slot, StateSlots, Wants};
 pub use error::{Error, Result};
 pub use farthing_kernels::kv::KvType;
 pub use farthing_kernels::profile::{Part, PartTime, Profile, Report};

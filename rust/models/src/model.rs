@@ -67,6 +67,8 @@ pub struct Model {
 const WEIGHTS_SHARE: f64 = 0.4;
 /// The part of the available memory that the cache may take.
 const CACHE_SHARE: f64 = 0.5;
+/// The part of the cache's memory that states may take.
+const STATES_SHARE: f64 = 0.5;
 
 impl Model {
     /// Loads the file's model. Weights are in the file's memory map until they are rearranged.
@@ -84,6 +86,9 @@ impl Model {
         let n_ctx_train = Params::new(gguf.metadata(), None)?.size_or("context_length", 4096)?;
         let page_bytes = Cache::page_bytes(&decoder.kv_shapes(), options.kv_type);
         let budget = (memory::available() as f64 * CACHE_SHARE) as u64;
+        let states = decoder.states();
+        let (n_states, budget) =
+            n_states(Cache::state_bytes(&states), options.n_sequences.max(1), budget)?;
         let most = (budget / page_bytes.max(1)) as usize;
         let pages = |n: usize| n.div_ceil(Cache::PAGE);
         let bound = decoder.n_positions().unwrap_or(usize::MAX);
@@ -108,7 +113,10 @@ impl Model {
             None => threads::default_threads().map_err(Error::Option)?,
         };
         Ok(Model {
-            cache: Cache::new(&decoder.kv_shapes(), options.kv_type, n_pages),
+            cache: Cache::new(
+                (&decoder.kv_shapes(), options.kv_type, n_pages),
+                (&states, n_states),
+            ),
             team: Team::new(threads.n).map_err(Error::Option)?,
             threads,
             decoder,
@@ -143,6 +151,11 @@ impl Model {
     /// Pages of the cache.
     pub fn n_pages(&self) -> usize {
         self.cache.n_pages()
+    }
+
+    /// Slots of states, 0 in a model without recurrent layers.
+    pub fn n_states(&self) -> usize {
+        self.cache.n_states()
     }
 
     /// Bytes of a page in all layers.
@@ -188,11 +201,26 @@ impl Model {
     /// A token is not in the vocabulary; or the pass was interrupted.
     ///
     /// # Panics
-    /// A run has no tokens, or not the pages that it needs, or positions beyond the context.
+    /// A run has no tokens, or not the pages or the slots that it needs, or positions beyond the context.
     pub fn forward(&mut self, runs: &[Run], logits: &mut Vec<f32>) -> Result<()> {
         let _workers = self.team.muster();
         let _part = self.team.part(Part::Pass);
         self.team.profile().pass(runs.iter().map(|run| run.tokens.len()).sum());
         self.decoder.forward(&self.team, &mut self.cache, runs, logits)
     }
+}
+
+/// How many states of so many bytes there is room for, and what they leave of the budget: two for each
+/// of the sequences, to read and to write, and one to keep.
+fn n_states(bytes: u64, n_sequences: usize, budget: u64) -> Result<(usize, u64)> {
+    if bytes == 0 {
+        return Ok((0, budget));
+    }
+    let available = (budget as f64 * STATES_SHARE) as u64;
+    let n = (available / bytes).min(3 * n_sequences as u64);
+    if n < 2 {
+        let needed = bytes.saturating_mul(2);
+        return Err(Error::States { needed, available });
+    }
+    Ok((n as usize, budget - n * bytes))
 }

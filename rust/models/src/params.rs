@@ -72,15 +72,22 @@ impl<'a> Params<'a> {
 
     /// A size for each of `n` layers, at least 1: one for all, or an array; or a default.
     pub fn per_layer(&self, key: &str, n: usize, default: Option<&[usize]>) -> Result<Vec<usize>> {
-        let sizes = match (self.metadata.get(&self.full(key)), default) {
+        let sizes = self.counts(key, n, default)?;
+        sizes.into_iter().map(|size| self.checked(key, size)).collect()
+    }
+
+    /// The same, where 0 is possible too.
+    pub fn counts(&self, key: &str, n: usize, default: Option<&[usize]>) -> Result<Vec<usize>> {
+        let counts = match (self.metadata.get(&self.full(key)), default) {
             (Some(Value::Array(_)), _) => self.get::<Vec<u32>>(key)?,
             (None, Some(default)) => return Ok(default.to_vec()),
             _ => vec![self.get::<u32>(key)?; n],
         };
-        if sizes.len() != n {
-            return Err(self.wrong(key, format!("{} sizes", sizes.len()), format!("{n} of them")));
+        if counts.len() != n {
+            return Err(self.wrong(key, format!("{} sizes", counts.len()), format!("{n} of them")));
         }
-        sizes.into_iter().map(|size| self.checked(key, size as usize)).collect()
+        let checked = |n: u32| if n == 0 { Ok(0) } else { self.checked(key, n as usize) };
+        counts.into_iter().map(checked).collect()
     }
 
     /// A float for each of `n` layers, under a key without the architecture's name.

@@ -1,6 +1,7 @@
 //! The runs of a pass as rows of one batch.
 
 use farthing_kernels::kv::Span;
+use farthing_kernels::recurrence::Turn;
 
 use crate::batch::{Run, Wants};
 
@@ -15,6 +16,17 @@ pub fn spans(runs: &[Run]) -> Vec<Span<'_>> {
     let places: Vec<_> = runs.iter().map(span).collect();
     let spans = runs.iter().zip(places);
     spans.map(|(run, (row, n))| Span { row, n, start: run.start, pages: &run.pages }).collect()
+}
+
+/// The states of the runs that have one.
+pub fn turns(runs: &[Run]) -> Vec<Turn> {
+    let mut next = 0;
+    let turn = |run: &Run| {
+        let (row, n) = (next, run.tokens.len());
+        next += n;
+        run.state.map(|state| Turn { row, n, from: state.from, to: state.to })
+    };
+    runs.iter().filter_map(turn).collect()
 }
 
 /// The rows whose logits are wanted, gathered.

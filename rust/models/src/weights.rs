@@ -167,10 +167,13 @@ impl<'a> Weights<'a> {
         self.has(name).then(|| self.vector(name, len)).transpose()
     }
 
-    /// A norm of rows of `d`: `<name>.weight`, with `<name>.bias` if there is one.
+    /// A norm of rows of `d`: `<name>.weight`, or in Falcon H1 `<name>`, with `<name>.bias` if there is one.
     pub fn norm(&self, name: &str, d: usize, shape: NormShape) -> Result<Norm> {
-        let weight =
-            if shape.weighted { self.vector(&format!("{name}.weight"), d)? } else { vec![1.0; d] };
+        let weight = match shape.weighted {
+            true if self.has(name) => self.vector(name, d)?,
+            true => self.vector(&format!("{name}.weight"), d)?,
+            false => vec![1.0; d],
+        };
         let bias = self.opt_vector(&format!("{name}.bias"), d)?.unwrap_or_default();
         Ok(Norm::new(shape.kind, shape.eps, d, weight, bias))
     }

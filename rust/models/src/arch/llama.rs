@@ -8,7 +8,7 @@ use farthing_kernels::rope::Pairs;
 use crate::blocks::{AttentionShape, Choice, Experts, Gating};
 use crate::decoder::Decoder;
 use crate::description::{
-    Dense, Description, Embedding, FfnShape, LayerShape, NormShape, Norms, Output,
+    Dense, Description, Embedding, FfnShape, LayerShape, Mixing, NormShape, Norms, Output,
 };
 use crate::error::Result;
 use crate::params::Params;
@@ -32,30 +32,35 @@ pub fn describe(params: &Params, weights: &Weights, pairs: Pairs) -> Result<Desc
     Ok(about)
 }
 
-/// The same where attention is told nothing of positions.
+/// The same where attention is told nothing of positions. A layer without heads has no first block, one
+/// of width 0 no second.
 pub fn without_positions(params: &Params) -> Result<Description> {
     let d = params.size("embedding_length")?;
     let n_layers = params.n_layers()?;
-    let heads = params.per_layer("attention.head_count", n_layers, None)?;
-    let kv_heads = params.per_layer("attention.head_count_kv", n_layers, Some(&heads))?;
+    let heads = params.counts("attention.head_count", n_layers, None)?;
+    let kv_heads = params.counts("attention.head_count_kv", n_layers, Some(&heads))?;
     let experts = experts(params)?;
     let n_dense = match experts {
         Some(_) => params.or("leading_dense_block_count", 0u32)? as usize,
         None => n_layers,
     };
     let some_width = experts.map(|experts| vec![experts.width; n_layers]);
-    let widths = params.per_layer("feed_forward_length", n_layers, some_width.as_deref())?;
+    let widths = params.counts("feed_forward_length", n_layers, some_width.as_deref())?;
     let norm = if params.has("attention.layer_norm_rms_epsilon") {
         NormShape::rms(params)?
     } else {
         NormShape::layer(params)?
     };
-    let head_dim = d / heads[0];
+    let head_dim = d / heads.iter().copied().max().unwrap_or(1).max(1);
     let k_dim = params.size_or("attention.key_length", head_dim)?;
     let v_dim = params.size_or("attention.value_length", head_dim)?;
     let scale = params.or("attention.scale", (k_dim as f32).powf(-0.5))?;
     let layer = |i: usize| {
-        if !heads[i].is_multiple_of(kv_heads[i]) {
+        let mixing = match (heads[i], kv_heads[i]) {
+            (0, _) | (_, 0) => Mixing::Nothing,
+            _ => Mixing::Attention,
+        };
+        if mixing == Mixing::Attention && !heads[i].is_multiple_of(kv_heads[i]) {
             let wanted = format!("a divisor of the {} query heads", heads[i]);
             return Err(params.wrong("attention.head_count_kv", kv_heads[i], wanted));
         }
@@ -64,6 +69,7 @@ pub fn without_positions(params: &Params) -> Result<Description> {
             norms: Norms::BEFORE,
             parallel: false,
             scaled: false,
+            mixing,
             attention: AttentionShape {
                 heads: heads[i],
                 kv: KvShape { heads: kv_heads[i], k_dim, v_dim },
@@ -73,6 +79,7 @@ pub fn without_positions(params: &Params) -> Result<Description> {
                 alibi: None,
                 rope: None,
                 unit_norms: false,
+                gated: false,
                 norm_after_rope: false,
                 clamp: None,
                 temperature: None,
@@ -83,6 +90,7 @@ pub fn without_positions(params: &Params) -> Result<Description> {
             },
             ffn: match experts {
                 Some(experts) if i >= n_dense => FfnShape::Experts(experts),
+                _ if widths[i] == 0 => FfnShape::Nothing,
                 _ => FfnShape::Dense(dense),
             },
         })

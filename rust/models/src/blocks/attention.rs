@@ -4,7 +4,7 @@ use farthing_kernels::attention::{Attention as Kernel, Mask, attention};
 use farthing_kernels::kv::{KvLayer, KvShape};
 use farthing_kernels::norm::{Norm, NormKind};
 use farthing_kernels::profile::Part;
-use farthing_kernels::vector::clamp;
+use farthing_kernels::vector::{clamp, mul_sigmoid};
 use farthing_kernels::{Activations, Team};
 
 use super::{Batch, LatentShape, Work, sized};
@@ -31,6 +31,8 @@ pub struct AttentionShape {
     pub rope: Option<usize>,
     /// Whether the heads of queries and keys have a root mean square of 1, by norms without weights.
     pub unit_norms: bool,
+    /// Whether `attn_q` has after each head's queries a gate, whose sigmoid multiplies the head's output.
+    pub gated: bool,
     /// Whether norms of queries and keys come after the rotation.
     pub norm_after_rope: bool,
     /// A bound of what the input becomes: queries, keys and values within `±clamp`.
@@ -76,6 +78,8 @@ pub struct Attention {
 #[derive(Default)]
 pub struct Scratch {
     q: Vec<f32>,
+    gate: Vec<f32>,
+    both: Vec<f32>,
     k: Vec<f32>,
     v: Vec<f32>,
     mixed: Activations,
@@ -93,7 +97,8 @@ impl Attention {
     ) -> Result<Attention> {
         let KvShape { heads, k_dim, v_dim } = shape.kv;
         let name = |part: &str| format!("{prefix}.attn_{part}");
-        let rows = [shape.heads * k_dim, heads * k_dim, heads * v_dim];
+        let gates = if shape.gated { shape.heads * v_dim } else { 0 };
+        let rows = [shape.heads * k_dim + gates, heads * k_dim, heads * v_dim];
         let (q, k, v) = if weights.has(&name("qkv.weight")) {
             let all = weights.linear(&name("qkv"), rows.iter().sum(), d)?;
             let (k, v) = (rows[0], rows[0] + rows[1]);
@@ -134,16 +139,29 @@ impl Attention {
         let Work { team, x, out } = work;
         let AttentionShape { heads, kv, scale, mask, softcap, .. } = self.shape;
         let n = x.n();
-        let Scratch { q, k, v, mixed } = scratch;
+        let Scratch { q, gate, both, k, v, mixed } = scratch;
         let q = sized(q, n * heads * kv.k_dim);
         let k = sized(k, n * kv.heads * kv.k_dim);
         let v = sized(v, n * kv.heads * kv.v_dim);
         {
             let _part = team.part(Part::Qkv);
-            let mut jobs = vec![(&self.q, &mut *q)];
+            let queries = match self.shape.gated {
+                true => sized(both, n * self.q.rows()),
+                false => &mut *q,
+            };
+            let mut jobs = vec![(&self.q, queries)];
             jobs.extend(self.k.as_ref().map(|matrix| (matrix, &mut *k)));
             jobs.extend(self.v.as_ref().map(|matrix| (matrix, &mut *v)));
             linear(team, x, &mut jobs);
+        }
+        let gate = sized(gate, if self.shape.gated { n * heads * kv.v_dim } else { 0 });
+        if self.shape.gated {
+            let heads = both.chunks_exact(kv.k_dim + kv.v_dim);
+            let parts = q.chunks_exact_mut(kv.k_dim).zip(gate.chunks_exact_mut(kv.v_dim));
+            for ((q, gate), both) in parts.zip(heads) {
+                q.copy_from_slice(&both[..kv.k_dim]);
+                gate.copy_from_slice(&both[kv.k_dim..]);
+            }
         }
         if let Some(limit) = self.shape.clamp {
             for x in [&mut *q, k, v] {
@@ -165,12 +183,8 @@ impl Attention {
         if let Some(temperature) = self.shape.temperature {
             temperature.apply(batch.positions, q);
         }
-        if let Some(kept) = batch.kept {
-            for (to, &from) in kept.iter().enumerate() {
-                q.copy_within(from * width..(from + 1) * width, to * width);
-            }
-        }
-        let n = batch.kept.map_or(n, <[usize]>::len);
+        let q = batch.keep(q, width);
+        let n = q.len() / width;
         let what = Kernel {
             heads,
             scale,
@@ -181,8 +195,10 @@ impl Attention {
             // Int8 activations are off by some times as much already.
             rounded: self.q.int8(),
         };
-        let q = &q[..n * width];
         attention(team, cache, what, batch.wanted, q, mixed.reset(n, heads * kv.v_dim));
+        if self.shape.gated {
+            mul_sigmoid(team, mixed.floats_mut(), batch.keep(gate, heads * kv.v_dim));
+        }
         let _part = team.part(Part::Output);
         linear(team, mixed, &mut [(&self.output, sized(out, n * self.output.rows()))]);
     }
