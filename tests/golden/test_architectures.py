@@ -20,12 +20,13 @@ RANDOM = """
 """
 """Files in `models/random` that `golden.json` there has numbers for."""
 SMALL = """
-    baichuan bloom chatglm cohere cohere2 deepseek2 deepseek2-lite deepseek3 ernie4_5
-    ernie4_5-moe exaone falcon gemma gemma2 gemma3 gemma4 gemma4-moe glm-edge glm4
-    glm4moe-lite gpt-oss gpt2 gptneox granite granitemoe internlm2 llama llama-linear
-    llama-tied llama3-rope llama4 minicpm minicpm3 mistral mistral3 mixtral mpt nemotron
-    olmo2 olmo3 phi2 phi3 phi3-longrope qwen qwen2 qwen2moe qwen3 qwen3-yarn qwen3moe
-    smollm3 stablelm starcoder2
+    baichuan bloom chatglm cohere cohere2 deepseek2 deepseek2-lite deepseek3
+    ernie4_5 ernie4_5-moe exaone falcon falcon-h1 gemma gemma2 gemma3 gemma4
+    gemma4-moe glm-edge glm4 glm4moe-lite gpt-oss gpt2 gptneox granite granitehybrid
+    granitemoe internlm2 lfm2 llama llama-linear llama-tied llama3-rope llama4 mamba
+    minicpm minicpm3 mistral mistral3 mixtral mpt nemotron nemotron_h olmo2 olmo3
+    phi2 phi3 phi3-longrope qwen qwen2 qwen2moe qwen3 qwen3-yarn qwen35 qwen35moe
+    qwen3moe qwen3next smollm3 stablelm starcoder2
 """
 """Files in `models/arch-small`, each beside its numbers and their tolerance."""
 OWN = Path(__file__).parents[1] / "data" / "architectures"

@@ -27,12 +27,18 @@ pub trait Forward: Send {
     /// Pages that the cache has; they are numbered from 0.
     fn n_pages(&self) -> usize;
 
+    /// Slots that the model has for states, numbered from 0; 0 if its layers have none. A run then says
+    /// in which slots its state is before and after it.
+    fn n_states(&self) -> usize {
+        0
+    }
+
     /// While this is set a pass in progress ends early with `Interrupted`, within some milliseconds.
     fn interrupt(&self) -> Arc<AtomicBool>;
 
     /// Computes the runs and overwrites `logits` with the rows asked for, in the order of the runs.
-    /// The cache then holds the runs' positions; after an error their content is undefined, all
-    /// earlier positions being untouched.
+    /// The cache then holds the runs' positions and states; after an error their content is undefined,
+    /// all earlier positions and other states being untouched.
     fn forward(&mut self, runs: &[Run], logits: &mut Vec<f32>) -> Result<(), ForwardError>;
 
     /// Where the time of passes goes; the engine adds its own parts.

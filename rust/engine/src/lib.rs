@@ -26,6 +26,7 @@ mod request;
 mod sampler;
 mod scheduler;
 mod sequence;
+mod states;
 mod worker;
 
 pub use engine::{Config, Engine, Status};

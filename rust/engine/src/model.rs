@@ -20,6 +20,10 @@ impl Forward for Model {
         self.n_pages()
     }
 
+    fn n_states(&self) -> usize {
+        self.n_states()
+    }
+
     fn interrupt(&self) -> Arc<AtomicBool> {
         self.interrupt()
     }

@@ -4,12 +4,16 @@
 //! shared, since its users would write different continuations into it; it changes hands when it is
 //! the last page of what is kept and nobody else uses it. When pages run out, the prefix that was
 //! used least recently loses pages from its end.
+//!
+//! In models with states there is but the state at the end of what is kept. So only all of it is of use,
+//! and an entry that loses its end is forgotten.
 
 use std::cmp::Reverse;
 
-use farthing_models::Page;
+use farthing_models::{Page, Slot};
 
 use crate::pager::Pager;
+use crate::states::Pool;
 
 /// What is kept of finished sequences.
 #[derive(Default)]
@@ -22,6 +26,8 @@ struct Entry {
     tokens: Vec<u32>,
     /// As many as the tokens take, in order.
     pages: Vec<Page>,
+    /// The state after all tokens, in models with states.
+    state: Option<Slot>,
     /// The clock when it was kept or last taken from.
     used: u64,
 }
@@ -46,7 +52,10 @@ impl Prefixes {
             let whole = common / pager.page_len();
             let is_last = whole + 1 == entry.pages.len();
             let takes_last = is_last && pager.is_exclusive_to_prefix(entry.pages[whole]);
-            let positions = if takes_last { common } else { whole * pager.page_len() };
+            let mut positions = if takes_last { common } else { whole * pager.page_len() };
+            if entry.state.is_some() && positions < entry.tokens.len() {
+                positions = 0;
+            }
             let found = Match { entry: index, whole, positions };
             (positions, entry.used, found)
         });
@@ -67,30 +76,45 @@ impl Prefixes {
         }
     }
 
-    /// Gives a match's pages to a sequence, which holds them from now on.
-    pub fn take(&mut self, found: Match, pager: &mut Pager) -> Vec<Page> {
+    /// Gives a match's pages and state to a sequence, which holds them from now on.
+    pub fn take(
+        &mut self,
+        found: Match,
+        pager: &mut Pager,
+        states: &mut Pool,
+    ) -> (Vec<Page>, Option<Slot>) {
         let mut pages = self.shared_pages(found).to_vec();
         for &page in &pages {
             pager.hold(page);
         }
         if found.positions == 0 {
-            return pages;
+            return (pages, None);
         }
         self.clock += 1;
         let entry = &mut self.entries[found.entry];
         entry.used = self.clock;
+        let state = entry.state;
+        if let Some(slot) = state {
+            states.hold(slot);
+        }
         if found.positions > found.whole * pager.page_len() {
             let last = entry.pages[found.whole];
             pager.hold(last);
             pages.push(last);
-            self.pop_page(found.entry, pager);
+            self.pop_page(found.entry, pager, states);
         }
-        pages
+        (pages, state)
     }
 
-    /// Keeps a sequence's computed tokens and takes over its hold on the pages, which may be more
-    /// than the tokens need.
-    pub fn keep(&mut self, tokens: &[u32], pages: Vec<Page>, pager: &mut Pager) {
+    /// Keeps a sequence's computed tokens and takes over its hold on the state and the pages, which may be
+    /// more than the tokens need.
+    pub fn keep(
+        &mut self,
+        tokens: &[u32],
+        (pages, state): (Vec<Page>, Option<Slot>),
+        pager: &mut Pager,
+        states: &mut Pool,
+    ) {
         let n_pages = pager.pages_for(tokens.len());
         for &page in &pages[..n_pages] {
             pager.keep(page);
@@ -102,23 +126,28 @@ impl Prefixes {
         pages.truncate(n_pages);
         self.clock += 1;
         let used = self.clock;
-        if let Some(entry) = self.entries.iter_mut().find(|e| e.tokens.starts_with(tokens)) {
+        // With a state, an entry is of use at its end alone.
+        let serves = |long: &[u32], short: &[u32]| {
+            long.starts_with(short) && (state.is_none() || long.len() == short.len())
+        };
+        if let Some(entry) = self.entries.iter_mut().find(|e| serves(&e.tokens, tokens)) {
             entry.used = used;
             forget_all(&pages, pager);
+            states.release(state);
             return;
         }
         self.entries.retain(|entry| {
-            let superseded = tokens.starts_with(&entry.tokens);
+            let superseded = serves(tokens, &entry.tokens);
             if superseded {
                 forget_all(&entry.pages, pager);
             }
             !superseded
         });
-        self.entries.push(Entry { tokens: tokens.to_vec(), pages, used });
+        self.entries.push(Entry { tokens: tokens.to_vec(), pages, state, used });
     }
 
     /// Frees a page that no sequence holds; false if there is none.
-    pub fn evict(&mut self, pager: &mut Pager) -> bool {
+    pub fn evict(&mut self, pager: &mut Pager, states: &mut Pool) -> bool {
         loop {
             // Sequences hold beginnings: with the last page all others of the entry are held.
             let oldest = (0..self.entries.len())
@@ -129,15 +158,37 @@ impl Prefixes {
                 .max_by_key(|&i| Reverse(self.entries[i].used));
             match oldest {
                 None => return false,
-                Some(index) if self.pop_page(index, pager) => return true,
+                Some(index) if self.pop_page(index, pager, states) => return true,
                 // Another prefix shares the page; it comes next.
                 Some(_) => {}
             }
         }
     }
 
-    /// Takes the last page off an entry; true if it is free now.
-    fn pop_page(&mut self, index: usize, pager: &mut Pager) -> bool {
+    /// Forgets the state that was used least recently, and what is kept with it; false if there is none.
+    pub fn evict_state(&mut self, pager: &mut Pager, states: &mut Pool) -> bool {
+        let with_state = (0..self.entries.len()).filter(|&i| self.entries[i].state.is_some());
+        match with_state.min_by_key(|&i| self.entries[i].used) {
+            Some(index) => {
+                self.forget(index, pager, states);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Forgets an entry; true if any of its pages are free now.
+    fn forget(&mut self, index: usize, pager: &mut Pager, states: &mut Pool) -> bool {
+        let entry = self.entries.swap_remove(index);
+        states.release(entry.state);
+        forget_all(&entry.pages, pager)
+    }
+
+    /// Takes the last page off an entry; true if a page is free now.
+    fn pop_page(&mut self, index: usize, pager: &mut Pager, states: &mut Pool) -> bool {
+        if self.entries[index].state.is_some() {
+            return self.forget(index, pager, states);
+        }
         let entry = &mut self.entries[index];
         let freed = entry.pages.pop().is_some_and(|page| pager.forget(page));
         entry.tokens.truncate(entry.pages.len() * pager.page_len());
@@ -148,10 +199,9 @@ impl Prefixes {
     }
 }
 
-fn forget_all(pages: &[Page], pager: &mut Pager) {
-    for &page in pages {
-        pager.forget(page);
-    }
+/// True if any of the pages are free now.
+fn forget_all(pages: &[Page], pager: &mut Pager) -> bool {
+    pages.iter().fold(false, |freed, &page| pager.forget(page) | freed)
 }
 
 fn common_prefix(a: &[u32], b: &[u32]) -> usize {
@@ -166,7 +216,7 @@ mod tests {
         let pages: Vec<Page> = (0..pager.pages_for(tokens.len()))
             .map(|_| pager.allocate().expect("a free page"))
             .collect();
-        prefixes.keep(tokens, pages.clone(), pager);
+        prefixes.keep(tokens, (pages.clone(), None), pager, &mut Pool::new(0));
         pages
     }
 
@@ -177,7 +227,7 @@ mod tests {
 
         let found = prefixes.find(&[1, 2, 3, 4, 5, 0], &pager);
         assert_eq!(found.positions, 4, "a page that goes on otherwise is not shared");
-        assert_eq!(prefixes.take(found, &mut pager), kept[..1]);
+        assert_eq!(prefixes.take(found, &mut pager, &mut Pool::new(0)).0, kept[..1]);
 
         let found = prefixes.find(&[1, 2, 3, 4], &pager);
         assert_eq!(found.positions, 0, "the fourth token is wanted itself");
@@ -191,7 +241,7 @@ mod tests {
         let longer = [1, 2, 3, 4, 5, 6, 7, 8];
         let found = prefixes.find(&longer, &pager);
         assert_eq!(found.positions, 6);
-        assert_eq!(prefixes.take(found, &mut pager), kept);
+        assert_eq!(prefixes.take(found, &mut pager, &mut Pool::new(0)).0, kept);
         assert_eq!(prefixes.find(&longer, &pager).positions, 4);
         assert_eq!(pager.n_kept(), 0);
         assert_eq!(pager.n_held(), 2);
@@ -201,7 +251,7 @@ mod tests {
     fn pages_without_computed_tokens_are_freed() {
         let (mut prefixes, mut pager) = (Prefixes::default(), Pager::new(3, 4));
         let pages = (0..3).filter_map(|_| pager.allocate()).collect();
-        prefixes.keep(&[1, 2, 3, 4, 5], pages, &mut pager);
+        prefixes.keep(&[1, 2, 3, 4, 5], (pages, None), &mut pager, &mut Pool::new(0));
         assert_eq!((pager.n_held(), pager.n_kept()), (0, 2));
         assert!(pager.allocate().is_some());
     }
@@ -221,15 +271,18 @@ mod tests {
         let (mut prefixes, mut pager) = (Prefixes::default(), Pager::new(4, 4));
         let old = keep(&mut prefixes, &mut pager, &[1; 8]);
         keep(&mut prefixes, &mut pager, &[2; 8]);
-        assert!(prefixes.evict(&mut pager));
+        assert!(prefixes.evict(&mut pager, &mut Pool::new(0)));
         assert_eq!(pager.allocate(), Some(old[1]));
         assert_eq!(prefixes.find(&[1; 9], &pager).positions, 4);
         assert_eq!(prefixes.find(&[2; 9], &pager).positions, 8);
 
         let found = prefixes.find(&[1; 9], &pager);
-        prefixes.take(found, &mut pager);
-        assert!(prefixes.evict(&mut pager) && prefixes.evict(&mut pager));
-        assert!(!prefixes.evict(&mut pager), "a sequence holds the rest");
+        prefixes.take(found, &mut pager, &mut Pool::new(0)).0;
+        assert!(
+            prefixes.evict(&mut pager, &mut Pool::new(0))
+                && prefixes.evict(&mut pager, &mut Pool::new(0))
+        );
+        assert!(!prefixes.evict(&mut pager, &mut Pool::new(0)), "a sequence holds the rest");
     }
 
     #[test]
@@ -237,14 +290,47 @@ mod tests {
         let (mut prefixes, mut pager) = (Prefixes::default(), Pager::new(3, 4));
         keep(&mut prefixes, &mut pager, &[1, 1, 1, 1, 2, 2]);
         let found = prefixes.find(&[1, 1, 1, 1, 3, 3], &pager);
-        let mut pages = prefixes.take(found, &mut pager);
+        let mut pages = prefixes.take(found, &mut pager, &mut Pool::new(0)).0;
         pages.push(pager.allocate().expect("a free page"));
-        prefixes.keep(&[1, 1, 1, 1, 3, 3], pages, &mut pager);
+        prefixes.keep(&[1, 1, 1, 1, 3, 3], (pages, None), &mut pager, &mut Pool::new(0));
         assert_eq!(pager.n_kept(), 3);
         for n_kept in [2, 1, 0] {
-            assert!(prefixes.evict(&mut pager));
+            assert!(prefixes.evict(&mut pager, &mut Pool::new(0)));
             assert_eq!(pager.n_kept(), n_kept);
         }
         assert!(prefixes.entries.is_empty());
+    }
+
+    #[test]
+    fn a_state_is_of_use_at_its_end_alone() {
+        let (mut prefixes, mut pager, mut pool) =
+            (Prefixes::default(), Pager::new(8, 4), Pool::new(4));
+        let mut keep = |prefixes: &mut Prefixes, pager: &mut Pager, pool: &mut Pool, n: usize| {
+            let pages = (0..pager.pages_for(n)).filter_map(|_| pager.allocate()).collect();
+            let state = pool.allocate();
+            prefixes.keep(&vec![1; n], (pages, state), pager, pool);
+            state
+        };
+        let long = keep(&mut prefixes, &mut pager, &mut pool, 8);
+        let short = keep(&mut prefixes, &mut pager, &mut pool, 6);
+        assert_eq!(prefixes.find(&[1; 8], &pager).positions, 6);
+        assert_eq!(prefixes.find(&[1; 6], &pager).positions, 0);
+        assert_eq!(prefixes.find(&[1, 1, 1, 1, 1, 2, 2], &pager).positions, 0);
+        let found = prefixes.find(&[1; 9], &pager);
+        assert_eq!(found.positions, 8);
+        // Its pages are whole: it stays for others.
+        assert_eq!(prefixes.take(found, &mut pager, &mut pool).1, long);
+        assert_eq!(prefixes.find(&[1; 9], &pager).positions, 8);
+        // The other's last page changes hands, and it is gone.
+        let found = prefixes.find(&[1; 7], &pager);
+        let (pages, state) = prefixes.take(found, &mut pager, &mut pool);
+        assert_eq!((pages.len(), state), (2, short));
+        assert_eq!(prefixes.find(&[1; 7], &pager).positions, 0);
+        assert!(prefixes.evict_state(&mut pager, &mut pool));
+        assert!(!prefixes.evict_state(&mut pager, &mut pool));
+        assert_eq!((pager.n_held(), pager.n_kept()), (4, 0));
+        pool.release(long);
+        pool.release(short);
+        assert_eq!((0..5).filter_map(|_| pool.allocate()).count(), 4);
     }
 }

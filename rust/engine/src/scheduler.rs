@@ -14,6 +14,7 @@ use farthing_models::{Run, Wants};
 use crate::pager::Pager;
 use crate::prefix::{Match, Prefixes};
 use crate::sequence::Sequence;
+use crate::states::Pool;
 
 /// The scheduler's limits.
 pub(crate) struct Limits {
@@ -51,17 +52,19 @@ pub(crate) struct Scheduler {
     limits: Limits,
     pager: Pager,
     prefixes: Prefixes,
+    states: Pool,
     /// From the oldest to the youngest, so in the order of their numbers.
     running: Vec<Sequence>,
     waiting: VecDeque<Sequence>,
 }
 
 impl Scheduler {
-    pub fn new(limits: Limits, n_pages: usize, page_len: usize) -> Scheduler {
+    pub fn new(limits: Limits, n_pages: usize, page_len: usize, n_states: usize) -> Scheduler {
         Scheduler {
             limits,
             pager: Pager::new(n_pages, page_len),
             prefixes: Prefixes::default(),
+            states: Pool::new(n_states),
             running: Vec::new(),
             waiting: VecDeque::new(),
         }
@@ -103,7 +106,7 @@ impl Scheduler {
             if share == 0 {
                 continue;
             }
-            while index < self.running.len() && !self.grow(index, share) {
+            while index < self.running.len() && !(self.grow(index, share) && self.begin(index)) {
                 self.preempt();
             }
             let Some(sequence) = self.running.get(index) else {
@@ -123,6 +126,8 @@ impl Scheduler {
             };
             let sequence = &mut self.running[index];
             sequence.computed += run.tokens.len();
+            self.states.release(sequence.state);
+            sequence.state = sequence.next_state.take();
             match outcome {
                 Outcome::Continue => {}
                 Outcome::Append(token) => sequence.tokens.push(token),
@@ -145,7 +150,7 @@ impl Scheduler {
 
     /// Moves sequences from the queue to the running ones.
     fn admit(&mut self) {
-        while self.running.len() < self.limits.max_sequences {
+        while self.running.len() < self.limits.max_sequences.min(self.states.capacity()) {
             let Some(next) = self.waiting.front() else {
                 return;
             };
@@ -163,7 +168,8 @@ impl Scheduler {
             let Some(mut sequence) = self.waiting.pop_front() else {
                 return;
             };
-            sequence.pages = self.prefixes.take(found, &mut self.pager);
+            (sequence.pages, sequence.state) =
+                self.prefixes.take(found, &mut self.pager, &mut self.states);
             sequence.computed = found.positions;
             sequence.cached = found.positions;
             self.running.push(sequence);
@@ -208,7 +214,7 @@ impl Scheduler {
         let needed = self.pager.pages_for(sequence.computed + n);
         while sequence.pages.len() < needed {
             let page = self.pager.allocate().or_else(|| {
-                self.prefixes.evict(&mut self.pager);
+                self.prefixes.evict(&mut self.pager, &mut self.states);
                 self.pager.allocate()
             });
             match page {
@@ -217,6 +223,20 @@ impl Scheduler {
             }
         }
         true
+    }
+
+    /// Gives a running sequence the slot for its next state; false if there is none.
+    fn begin(&mut self, index: usize) -> bool {
+        let sequence = &mut self.running[index];
+        if self.states.is_used() && sequence.next_state.is_none() {
+            sequence.next_state = self.states.allocate();
+            while sequence.next_state.is_none()
+                && self.prefixes.evict_state(&mut self.pager, &mut self.states)
+            {
+                sequence.next_state = self.states.allocate();
+            }
+        }
+        !self.states.is_used() || sequence.next_state.is_some()
     }
 
     /// Puts the youngest running sequence back to the head of the queue.
@@ -230,9 +250,13 @@ impl Scheduler {
     fn free(&mut self, sequence: &mut Sequence, keep: bool) {
         let pages = std::mem::take(&mut sequence.pages);
         let computed = std::mem::take(&mut sequence.computed);
+        let state = sequence.state.take();
+        self.states.release(sequence.next_state.take());
         if keep && sequence.is_kept() && computed > 0 {
-            self.prefixes.keep(&sequence.tokens[..computed], pages, &mut self.pager);
+            let tokens = &sequence.tokens[..computed];
+            self.prefixes.keep(tokens, (pages, state), &mut self.pager, &mut self.states);
         } else {
+            self.states.release(state);
             for page in pages {
                 self.pager.release(page);
             }
@@ -246,7 +270,7 @@ mod tests {
 
     fn scheduler(n_pages: usize, max_sequences: usize) -> Scheduler {
         let limits = Limits { n_ctx: n_pages * 4, max_sequences, max_rows: 6 };
-        Scheduler::new(limits, n_pages, 4)
+        Scheduler::new(limits, n_pages, 4, 0)
     }
 
     /// Prompts of these lengths, all different.

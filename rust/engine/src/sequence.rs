@@ -1,6 +1,6 @@
 //! A sequence: tokens, and how many of them are computed.
 
-use farthing_models::{Page, Run, Wants};
+use farthing_models::{Page, Run, Slot, StateSlots, Wants};
 
 /// Tokens to be computed, and where.
 pub(crate) struct Sequence {
@@ -12,6 +12,10 @@ pub(crate) struct Sequence {
     pub computed: usize,
     /// Its pages in order; at least as many as the computed tokens take.
     pub pages: Vec<Page>,
+    /// The slot of its state after the computed tokens, in models with states.
+    pub state: Option<Slot>,
+    /// The slot that its next run writes the state to.
+    pub next_state: Option<Slot>,
     /// `Last` for a text to continue, `All` for one to evaluate.
     pub wants: Wants,
     /// How many tokens were in the cache when it was last admitted.
@@ -20,7 +24,16 @@ pub(crate) struct Sequence {
 
 impl Sequence {
     pub fn new(id: u64, tokens: Vec<u32>, wants: Wants) -> Sequence {
-        Sequence { id, tokens, computed: 0, pages: Vec::new(), wants, cached: 0 }
+        Sequence {
+            id,
+            tokens,
+            computed: 0,
+            pages: Vec::new(),
+            state: None,
+            next_state: None,
+            wants,
+            cached: 0,
+        }
     }
 
     /// Tokens that are not computed yet.
@@ -44,6 +57,7 @@ impl Sequence {
             tokens: self.tokens[self.computed..end].to_vec(),
             start: self.computed,
             pages: self.pages.clone(),
+            state: self.next_state.map(|to| StateSlots { from: self.state, to }),
             wants,
         }
     }

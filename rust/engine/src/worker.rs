@@ -82,7 +82,7 @@ impl Worker {
             max_sequences: config.max_sequences,
             max_rows: EVALUATION_BYTES / row_bytes,
         };
-        let scheduler = Scheduler::new(limits, model.n_pages(), model.page_len());
+        let scheduler = Scheduler::new(limits, model.n_pages(), model.page_len(), model.n_states());
         Worker {
             model,
             awake: false,

@@ -62,7 +62,7 @@ impl Raise for models::Error {
             Error::UnknownArchitecture { .. } | Error::UnsupportedType { .. } => {
                 UnsupportedModelError::new_err(text)
             }
-            Error::OutOfMemory { .. } => OutOfMemoryError::new_err(text),
+            Error::OutOfMemory { .. } | Error::States { .. } => OutOfMemoryError::new_err(text),
             Error::Option(_) | Error::Token { .. } => RequestError::new_err(text),
             Error::Interrupted => FarthingError::new_err(text),
         }

@@ -26,6 +26,8 @@ pub const GIVES_NAN: u32 = 47;
 pub struct Fake {
     pub page_len: usize,
     pub n_pages: usize,
+    /// The tokens that each state has seen.
+    states: Vec<Option<Vec<u32>>>,
     /// Time for each token.
     pub delay: Duration,
     pub log: Arc<Mutex<Log>>,
@@ -45,6 +47,7 @@ impl Fake {
         Fake {
             page_len,
             n_pages,
+            states: Vec::new(),
             delay: Duration::ZERO,
             log: Arc::default(),
             interrupt: Arc::default(),
@@ -55,6 +58,12 @@ impl Fake {
 
     pub fn slow(mut self, delay: Duration) -> Fake {
         self.delay = delay;
+        self
+    }
+
+    /// The same with so many slots of states, from which it reads too.
+    pub fn with_states(mut self, n: usize) -> Fake {
+        self.states = vec![None; n];
         self
     }
 
@@ -120,6 +129,10 @@ impl Forward for Fake {
         self.n_pages
     }
 
+    fn n_states(&self) -> usize {
+        self.states.len()
+    }
+
     fn interrupt(&self) -> Arc<AtomicBool> {
         self.interrupt.clone()
     }
@@ -137,7 +150,28 @@ impl Forward for Fake {
                 self.memory[slot] = None;
             }
         }
+        // An interrupted pass has written something.
+        let slots = || runs.iter().filter_map(|run| run.state);
+        for (i, slots_of) in slots().enumerate() {
+            let used =
+                |i| slots().nth(i).into_iter().flat_map(|s| s.from.into_iter().chain([s.to]));
+            assert!((0..slots().count()).all(|j| i == j || used(j).all(|s| s != slots_of.to)));
+            assert_ne!(slots_of.from, Some(slots_of.to));
+            self.states[slots_of.to as usize] = None;
+        }
         for run in runs {
+            assert_eq!(run.state.is_some(), !self.states.is_empty());
+            if let Some(slots) = run.state {
+                let mut seen = match slots.from {
+                    Some(from) => self.states[from as usize].clone().expect("a state"),
+                    None => Vec::new(),
+                };
+                assert_eq!(seen.len(), run.start, "tokens in the state");
+                let before = (0..run.start).map(|i| self.memory[self.slot(run, i)]);
+                assert!(before.zip(&seen).all(|(held, &token)| held.is_some_and(|h| h.1 == token)));
+                seen.extend(&run.tokens);
+                self.states[slots.to as usize] = Some(seen);
+            }
             for (nth, &token) in run.tokens.iter().enumerate() {
                 if self.interrupt.load(Ordering::SeqCst) {
                     return Err(ForwardError::Interrupted);
