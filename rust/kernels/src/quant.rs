@@ -56,6 +56,8 @@ pub struct Quant {
     pub block_bytes: usize,
     /// Whether activations are quantized to int8 for it.
     pub int8: bool,
+    /// Whether a tensor of the type is multiplied by one more number, kept in `<name>.scale`.
+    pub scaled: bool,
     dequantize: fn(&[u8], &mut [f32]),
     pub(crate) narrow: Option<Range<usize>>,
     pub(crate) columns: fn(Share),
@@ -125,6 +127,7 @@ impl Quant {
                     block.dequantize(out);
                 }
             },
+            scaled: T::SCALED,
             narrow: T::NARROW,
             columns: tile_columns::<T>,
         }
@@ -142,6 +145,7 @@ impl Quant {
                     *out = T::dequantize(bytes);
                 }
             },
+            scaled: false,
             narrow: None,
             columns: float_columns::<T>,
         }
@@ -184,6 +188,8 @@ pub unsafe trait Block: Sized + 'static {
     const OFFSET: Offset;
     /// Whether bytes of the tile exceed 127.
     const WIDE: bool;
+    /// Whether a tensor is multiplied by one more number.
+    const SCALED: bool = false;
     /// Where the one field of a block is that is shorter than 4 bytes, the others being read in fours
     /// before and after it; empty if there is none. Types read in another manner have no such thing,
     /// and stay as the file has them: see [`crate::panels`].

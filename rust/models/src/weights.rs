@@ -206,13 +206,19 @@ impl<'a> Weights<'a> {
         Ok(Some(Norm::new(shape.kind, shape.eps, row, weight, bias)))
     }
 
-    /// `<name>.weight`, `rows` × `k`, with `<name>.bias` and `<name>.scale` if there are such.
+    /// `<name>.weight`, `rows` × `k`, with `<name>.bias` if there is one.
     pub fn linear(&self, name: &str, rows: usize, k: usize) -> Result<Linear> {
         let tensor = self.find(&format!("{name}.weight"))?;
         self.check(tensor, &[k, rows])?;
         let bias = self.opt_vector(&format!("{name}.bias"), rows)?;
-        let scale = self.opt_vector(&format!("{name}.scale"), 1)?.map(|scale| scale[0]);
+        let scale = self.scales(name, tensor, 1)?.map(|scale| scale[0]);
         Ok(Linear { scale, ..self.whole(tensor, tensor.data(), rows, k, bias)? })
+    }
+
+    /// `<name>.scale` of a type that has such.
+    fn scales(&self, name: &str, tensor: &Tensor, n: usize) -> Result<Option<Vec<f32>>> {
+        let name = format!("{name}.scale");
+        if self.quant(tensor)?.scaled { self.opt_vector(&name, n) } else { Ok(None) }
     }
 
     /// `<name>.weight`, `n` matrices of `rows` × `k` in one tensor.
@@ -221,7 +227,7 @@ impl<'a> Weights<'a> {
         self.check(tensor, &[k, rows, n])?;
         let bias = format!("{name}.bias");
         let biases = self.has(&bias).then(|| self.matrix(&bias, n, rows)).transpose()?;
-        let scales = self.opt_vector(&format!("{name}.scale"), n)?;
+        let scales = self.scales(name, tensor, n)?;
         let data = tensor.data();
         let bytes = data.len() / n;
         (0..n)

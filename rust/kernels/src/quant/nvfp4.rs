@@ -28,6 +28,7 @@ unsafe impl Block for Nvfp4 {
     const GROUP: usize = 16;
     const OFFSET: Offset = Offset::Bias(4);
     const WIDE: bool = false;
+    const SCALED: bool = true;
     const NARROW: Option<Range<usize>> = Some(0..0);
 
     fn dequantize(&self, out: &mut [f32]) {
