@@ -277,7 +277,7 @@ mod tests {
         assert_eq!(prefixes.find(&[2; 9], &pager).positions, 8);
 
         let found = prefixes.find(&[1; 9], &pager);
-        prefixes.take(found, &mut pager, &mut Pool::new(0)).0;
+        prefixes.take(found, &mut pager, &mut Pool::new(0));
         assert!(
             prefixes.evict(&mut pager, &mut Pool::new(0))
                 && prefixes.evict(&mut pager, &mut Pool::new(0))
@@ -305,7 +305,7 @@ mod tests {
     fn a_state_is_of_use_at_its_end_alone() {
         let (mut prefixes, mut pager, mut pool) =
             (Prefixes::default(), Pager::new(8, 4), Pool::new(4));
-        let mut keep = |prefixes: &mut Prefixes, pager: &mut Pager, pool: &mut Pool, n: usize| {
+        let keep = |prefixes: &mut Prefixes, pager: &mut Pager, pool: &mut Pool, n: usize| {
             let pages = (0..pager.pages_for(n)).filter_map(|_| pager.allocate()).collect();
             let state = pool.allocate();
             prefixes.keep(&vec![1; n], (pages, state), pager, pool);
