@@ -6,7 +6,7 @@ of `STORY` to the next, whatever came before, so tests know the text to expect.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -74,8 +74,6 @@ class Tiny:
     vocabulary: bool = True
     chat_template: str | None = CHAT_TEMPLATE
     seed: int = 0
-    more: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """Further tensors."""
 
     def write(self, path: Path) -> Path:
         """Write the file and give its path back."""
@@ -83,7 +81,7 @@ class Tiny:
         self._add_hyperparameters(writer)
         if self.vocabulary:
             self._add_vocabulary(writer)
-        for name, weights in (self._weights() | dict(self.more)).items():
+        for name, weights in self._weights().items():
             self._add_tensor(writer, name, weights)
         writer.write_header_to_file()
         writer.write_kv_data_to_file()

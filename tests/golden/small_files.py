@@ -24,6 +24,8 @@ class Small:
     architecture: str = "llama"
     weight_type: str = "F32"
     """Of the matrices; a ggml type whose blocks fit."""
+    scales: tuple[str, ...] = ()
+    """Matrices whose products are doubled by a tensor beside them."""
     width: int = 64
     heads: int = 4
     kv_heads: int = 2
@@ -50,6 +52,8 @@ class Small:
             if weights.ndim == 1 or name.endswith("ffn_gate_inp.weight"):
                 kind = gguf.GGMLQuantizationType.F32
             writer.add_tensor(name, quantized(weights, kind), raw_dtype=kind)
+        for name in self.scales:
+            writer.add_tensor(f"{name}.scale", np.array([2.0], np.float32))
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ from float_reference import FloatReference
 from small_files import Small, tokens
 
 from farthing import Model
-from models import Tiny
 
 KINDS = {
     "plain": Small(),
@@ -83,10 +83,11 @@ def rms(x: npt.NDArray[Any]) -> float:
     return float(np.sqrt(np.mean(x**2)))
 
 
-def test_a_product_has_a_scale(tmp_path: Path) -> None:
-    ids = list(range(5, 25))
-    scale = {"output.scale": np.array([2.0], np.float32)}
-    with Model(Tiny().write(tmp_path / "plain.gguf")) as model:
-        plain = model.logits(ids)
-    with Model(Tiny(more=scale).write(tmp_path / "scaled.gguf")) as model:
-        np.testing.assert_array_equal(model.logits(ids), 2 * plain)
+@pytest.mark.parametrize(("weight_type", "factor"), [("NVFP4", 2), ("Q8_0", 1)])
+def test_products_of_some_types_have_a_scale(weight_type: str, factor: int, tmp_path: Path) -> None:
+    small = Small(weight_type=weight_type, width=256, head_dim=64, hidden=512)
+    with Model(small.write(tmp_path / "plain.gguf")) as model:
+        plain = model.logits(IDS)
+    scaled = dataclasses.replace(small, scales=("output",))
+    with Model(scaled.write(tmp_path / "scaled.gguf")) as model:
+        np.testing.assert_array_equal(model.logits(IDS), factor * plain)
