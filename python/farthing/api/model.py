@@ -68,7 +68,7 @@ class Model:
         memory), `n_threads` the number of computing threads (default: what this process may use,
         see `farthing show --cpu`), `kv_type` the type of the KV cache ("f16" or "f32"),
         `max_sequences` how many requests are computed at a time, `n_batch` how many tokens a pass
-        computes, `repack` whether weights are rearranged in memory when they are first used
+        computes, `repack` whether weights are rearranged in memory at their second use
         (default: if they take up to 40 % of what is available; results are the same), which is
         faster than the file's own order but is not shared with other processes.
 

@@ -223,6 +223,12 @@ impl Visit for Run<'_> {
 }
 
 impl Job<'_> {
+    /// Whether products are taken in bfloat16.
+    #[inline(always)]
+    fn rounds<A: Isa, T: Format>(&self) -> bool {
+        A::PAIRS && !T::PRECISE && self.what.rounded
+    }
+
     /// At least `enough` of them, if rows are not few; those of a KV head stand together.
     fn tasks(&self, enough: usize) -> Vec<Task> {
         let heads = self.shape.heads;
@@ -348,7 +354,7 @@ impl<T: Format> Kernel for Whole<'_, T> {
 
     #[inline(always)]
     fn run<A: Isa>(self, isa: A) {
-        if A::PAIRS && !T::PRECISE && self.job.what.rounded {
+        if self.job.rounds::<A, T>() {
             self.compute::<A, true>(isa);
         } else {
             self.compute::<A, false>(isa);
@@ -394,7 +400,7 @@ impl<T: Format> Kernel for One<'_, T> {
 
     #[inline(always)]
     fn run<A: Isa>(self, isa: A) {
-        if A::PAIRS && !T::PRECISE && self.job.what.rounded {
+        if self.job.rounds::<A, T>() {
             self.compute::<A, true>(isa);
         } else {
             self.compute::<A, false>(isa);

@@ -11,7 +11,7 @@ use std::ptr;
 use crate::activations::Activations;
 use crate::float::float_tile;
 use crate::isa::{Isa, Kernel, LANES, LEVELS, Level, dispatch_at};
-use crate::panels;
+use crate::panels::{self, DISTANCE};
 use crate::quant::{Block, Float, Quant};
 use crate::raw::RawMut;
 use crate::single::Single;
@@ -21,7 +21,7 @@ use crate::tile::{Format, Panel, Place, multiply};
 pub mod groups;
 
 /// Weights unpacked at a time where there are many columns: 32 rows of it stay in the second-level
-/// cache beside a block of columns.
+/// cache.
 const CHUNK: usize = 1024;
 /// The same for few columns: the chunk stays in the first-level cache and loads overlap with sums.
 const SMALL_CHUNK: usize = 256;
@@ -29,9 +29,6 @@ const SMALL_CHUNK: usize = 256;
 const FEW: usize = 4;
 /// Rows in a thread's unit of work.
 const UNIT: usize = 32;
-
-/// Bytes between what is read of a panel and what is fetched.
-const DISTANCE: usize = 4096;
 
 /// A weight matrix, `rows` × `k`, in the file's bytes, row after row, or in panels.
 #[derive(Clone, Copy)]
@@ -260,7 +257,7 @@ unsafe fn strip<T: Block, const PANELS: bool>(
 ) {
     if x.n == 1 {
         let strips = panels.len();
-        let single = Single { first, stride, strips, x, out: out.0, distance: DISTANCE };
+        let single = Single { first, stride, strips, x, out: out.0 };
         // SAFETY: the caller's conditions.
         unsafe { single.run::<T, PANELS>(level) };
         return;

@@ -10,6 +10,9 @@ use crate::isa::LANES;
 use crate::quant::Quant;
 use crate::team::Team;
 
+/// Bytes between what is read of a panel and what is fetched.
+pub(crate) const DISTANCE: usize = 4096;
+
 /// Whether a matrix of this type and so many rows can be kept in panels.
 pub fn fits(quant: &Quant, rows: usize) -> bool {
     quant.narrow.is_some() && rows.is_multiple_of(LANES)

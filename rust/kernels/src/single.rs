@@ -8,6 +8,7 @@ use std::ptr;
 
 use crate::activations::Activations;
 use crate::isa::{B, F, Isa, Kernel, LANES, Level, dispatch_at};
+use crate::panels::DISTANCE;
 use crate::products::{Of, Pointers, add_products};
 use crate::quant::{Block, Rows, Unpacked};
 
@@ -23,8 +24,6 @@ pub struct Single<'a> {
     pub x: &'a Activations,
     /// The results, 16 for each strip.
     pub out: *mut f32,
-    /// From what is read of a panel to what is fetched.
-    pub distance: usize,
 }
 
 impl Single<'_> {
@@ -80,7 +79,7 @@ unsafe fn single<A: Isa, T: Block, const PANELS: bool, const G: usize>(
             let strip = job.first.wrapping_add((strip + g) * LANES * job.stride);
             let (first, ahead) = if PANELS {
                 let first = strip.wrapping_add(i * LANES * size);
-                (first, first.wrapping_add(job.distance))
+                (first, first.wrapping_add(DISTANCE))
             } else {
                 // The rows after these come next in memory, and are fetched evenly meanwhile.
                 let next = strip.wrapping_add(G * LANES * job.stride);

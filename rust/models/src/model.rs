@@ -28,7 +28,7 @@ pub struct Options {
     pub n_sequences: usize,
     /// Threads; see [`threads::default_threads`] for the default.
     pub n_threads: Option<usize>,
-    /// Whether weights are rearranged in memory when they are first used; by default if there is
+    /// Whether weights are rearranged in memory at their second use; by default if there is
     /// room for it. Otherwise they stay in the file's memory map.
     pub repack: Option<bool>,
     /// How keys and values are stored.
@@ -168,7 +168,7 @@ impl Model {
         self.team.n_threads()
     }
 
-    /// Whether weights are rearranged when they are first used.
+    /// Whether weights are rearranged at their second use.
     pub fn repacks(&self) -> bool {
         self.repack
     }

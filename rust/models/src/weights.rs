@@ -103,7 +103,7 @@ pub fn linear_groups(team: &Team, x: &Groups, mut jobs: Vec<(usize, &Linear, &mu
 }
 
 impl<'a> Weights<'a> {
-    /// Those of a file, to be rearranged when they are first used if `repack` is set.
+    /// Those of a file, to be rearranged at their second use if `repack` is set.
     pub fn new(gguf: &'a Gguf, repack: bool) -> Self {
         Weights { gguf, repack }
     }
