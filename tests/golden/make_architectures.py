@@ -90,6 +90,46 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
             "num_shared_expert": [1, 1],
         },
     ),
+    "jamba": (
+        "Jamba",
+        {
+            "num_hidden_layers": 4,
+            "num_experts": 4,
+            "num_experts_per_tok": 2,
+            "expert_layer_period": 2,
+            "expert_layer_offset": 1,
+            "attn_layer_period": 4,
+            "attn_layer_offset": 2,
+            "mamba_d_state": 8,
+            "mamba_dt_rank": 4,
+            "use_mamba_kernels": False,
+        },
+    ),
+    "lfm2moe": (
+        "Lfm2Moe",
+        {
+            "num_hidden_layers": 4,
+            "num_dense_layers": 1,
+            "num_experts": 6,
+            "num_experts_per_tok": 2,
+            "moe_intermediate_size": 16,
+            "norm_topk_prob": True,
+            "use_expert_bias": True,
+            "layer_types": ["conv", "full_attention", "conv", "full_attention"],
+            "tie_word_embeddings": True,
+        },
+    ),
+    "mamba2": (
+        "Mamba2",
+        {
+            "intermediate_size": 64,
+            "num_heads": 8,
+            "head_dim": 8,
+            "state_size": 16,
+            "n_groups": 2,
+            "layer_norm_epsilon": 1e-5,
+        },
+    ),
     "olmo": ("Olmo", {"clip_qkv": 1.5}),
     "olmoe": (
         "Olmoe",
@@ -100,8 +140,26 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
             "norm_topk_prob": False,
         },
     ),
+    "phimoe": (
+        "Phimoe",
+        {
+            "intermediate_size": 24,
+            "num_local_experts": 6,
+            "num_experts_per_tok": 2,
+            "attention_bias": True,
+            "lm_head_bias": True,
+            "rope_parameters": {
+                "rope_type": "default",
+                "rope_theta": 10000.0,
+                "original_max_position_embeddings": 256,
+            },
+        },
+    ),
     "seed_oss": ("SeedOss", {"head_dim": 8, "attention_bias": True}),
 }
+
+RENAMED = {"PhimoeForCausalLM": "PhiMoEForCausalLM"}
+"""Classes that the converter knows by the name in published files."""
 
 
 def main() -> None:
@@ -139,7 +197,8 @@ def make(name: str) -> None:
         logits = model(torch.from_numpy(tokens)[None], use_cache=False).logits[0].numpy()
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
-        converter = get_model_class(type(model).__name__)
+        class_name = type(model).__name__
+        converter = get_model_class(RENAMED.get(class_name, class_name))
 
         class WithoutVocabulary(converter):
             model_arch = converter.model_arch

@@ -32,10 +32,12 @@ mod granite;
 mod granitehybrid;
 mod granitemoe;
 mod hunyuan;
+mod jamba;
 mod lfm2;
 mod llama;
 mod llama4;
 mod mamba;
+mod mamba2;
 mod minicpm;
 mod minicpm3;
 mod mistral3;
@@ -45,6 +47,7 @@ mod nemotron_h;
 mod olmo;
 mod olmo2;
 mod phi2;
+mod phimoe;
 mod qwen;
 mod qwen2;
 mod qwen3moe;
@@ -90,10 +93,13 @@ static ARCHITECTURES: &[(&str, Build)] = &[
     ("hunyuan-dense", hunyuan::build),
     ("hunyuan-moe", hunyuan::build),
     ("internlm2", llama::build),
+    ("jamba", jamba::build),
     ("lfm2", lfm2::build),
+    ("lfm2moe", lfm2::build),
     ("llama", llama::build),
     ("llama4", llama4::build),
     ("mamba", mamba::build),
+    ("mamba2", mamba2::build),
     ("minicpm", minicpm::build),
     ("minicpm3", minicpm3::build),
     ("mistral3", mistral3::build),
@@ -105,6 +111,7 @@ static ARCHITECTURES: &[(&str, Build)] = &[
     ("olmoe", qwen2::build),
     ("phi2", phi2::build),
     ("phi3", qwen2::build),
+    ("phimoe", phimoe::build),
     ("qwen", qwen::build),
     ("qwen2", qwen2::build),
     ("qwen2moe", qwen2::build),

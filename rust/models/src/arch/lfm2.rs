@@ -1,4 +1,4 @@
-//! LFM 2: short convolutions and attention.
+//! LFM 2, dense and with experts: short convolutions and attention.
 
 use farthing_kernels::rope::Pairs;
 
@@ -13,6 +13,8 @@ pub fn build(params: &Params, weights: &Weights) -> Result<Decoder> {
     let mut about = llama::describe(params, weights, Pairs::Halves)?;
     let shape = RecurrentShape::ShortConv(params.size("shortconv.l_cache")?);
     recurrent::mix(&mut about, shape, |_| true);
+    about.windows(params, |_| true)?;
+    about.experts(|experts| experts.choice.normalized = true);
     about.output.norm = "token_embd_norm";
     Decoder::load(weights, about)
 }

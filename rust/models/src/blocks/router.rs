@@ -9,7 +9,13 @@ pub enum Gating {
     Softmax,
     /// The sigmoid of each.
     Sigmoid,
+    /// Each of the chosen has its part of a softmax of its own: of those not chosen before it that are
+    /// hardly less (SparseMixer, arXiv:2409.12136).
+    SparseMixer,
 }
+
+/// How much less a logit may be relative to its size, for SparseMixer to take it for equal; no file says it.
+const HARDLY_LESS: f32 = 0.02;
 
 /// How experts are chosen and weighted.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -102,7 +108,13 @@ impl Choice {
         chosen: &mut [(u32, f32)],
     ) {
         let Memory { order, probabilities, scores, groups } = memory;
-        if self.gating == Gating::Softmax
+        if self.gating == Gating::SparseMixer {
+            best(logits, order, chosen.len());
+            for (i, chosen) in chosen.iter_mut().enumerate() {
+                *chosen =
+                    (order[i], share_of_equals(logits, &order[..i], logits[order[i] as usize]));
+            }
+        } else if self.gating == Gating::Softmax
             && self.normalized
             && bias.is_none()
             && self.groups.is_none()
@@ -133,7 +145,7 @@ impl Choice {
         out.clear();
         match self.gating {
             Gating::Sigmoid => out.extend(logits.iter().map(|x| 1.0 / (1.0 + (-x).exp()))),
-            Gating::Softmax => {
+            Gating::Softmax | Gating::SparseMixer => {
                 let max = logits.iter().fold(f32::MIN, |max, &x| max.max(x));
                 out.extend(logits.iter().map(|x| (x - max).exp()));
                 let sum: f32 = out.iter().sum();
@@ -154,6 +166,13 @@ fn best(scores: &[f32], order: &mut Vec<u32>, n: usize) {
         order.truncate(n);
     }
     order.sort_unstable_by(falling);
+}
+
+/// The part that the largest logit `max` has in the softmax of those hardly less, `before` left out.
+fn share_of_equals(logits: &[f32], before: &[u32], max: f32) -> f32 {
+    let left = (0..).zip(logits).filter(|(expert, _)| !before.contains(expert)).map(|(_, x)| x);
+    let equals = left.filter(|x| max - **x <= HARDLY_LESS * x.abs().max(max));
+    1.0 / equals.map(|x| (x - max).exp()).sum::<f32>()
 }
 
 fn share(chosen: &mut [(u32, f32)], order: &[u32], of: impl Fn(usize) -> f32) {
@@ -207,6 +226,19 @@ mod tests {
         // Of the pairs, 2 and 3 are best together.
         let how = Choice { groups: Some((3, 1)), ..how };
         assert_eq!(chosen(how, None), [(3, 2.0 * sigmoid(3)), (2, 2.0 * sigmoid(2))]);
+    }
+
+    #[test]
+    fn each_of_the_chosen_shares_with_its_equals() {
+        let logits = [1.0, 4.0, 3.95, -2.0, 3.9];
+        let how = Choice { gating: Gating::SparseMixer, normalized: false, ..choice(5, 2) };
+        let mut chosen = vec![(0, 0.0); 2];
+        how.choose(&logits, None, &mut Memory::default(), &mut chosen);
+        // 3.9 is more than 2 % of 4 below 4, but not below 3.95.
+        let share = |less: f32| 1.0 / (1.0 + (-less).exp());
+        assert_eq!([chosen[0].0, chosen[1].0], [1, 2]);
+        assert!((chosen[0].1 - share(0.05)).abs() < 1e-6);
+        assert!((chosen[1].1 - share(0.05)).abs() < 1e-6);
     }
 
     #[test]
