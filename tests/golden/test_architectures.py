@@ -21,7 +21,7 @@ RANDOM = """
 """Files in `models/random` that `golden.json` there has numbers for."""
 SMALL = """
     baichuan bloom chatglm cohere cohere2 deepseek2 deepseek2-lite deepseek3
-    ernie4_5 ernie4_5-moe exaone falcon falcon-h1 gemma gemma2 gemma3 gemma4
+    ernie4_5 ernie4_5-moe exaone falcon falcon-h1 gemma gemma2 gemma3 gemma3n gemma4
     gemma4-moe glm-edge glm4 glm4moe-lite gpt-oss gpt2 gptneox granite granitehybrid
     granitemoe internlm2 lfm2 llama llama-linear llama-tied llama3-rope llama4 mamba
     minicpm minicpm3 mistral mistral3 mixtral mpt nemotron nemotron_h olmo2 olmo3

@@ -22,6 +22,7 @@ mod falcon_h1;
 mod gemma;
 mod gemma2;
 mod gemma3;
+mod gemma3n;
 mod gemma4;
 mod glm4;
 mod glm4moe;
@@ -81,6 +82,7 @@ static ARCHITECTURES: &[(&str, Build)] = &[
     ("gemma", gemma::build),
     ("gemma2", gemma2::build),
     ("gemma3", gemma3::build),
+    ("gemma3n", gemma3n::build),
     ("gemma4", gemma4::build),
     ("glm4", glm4::build),
     ("glm4moe", glm4moe::build),

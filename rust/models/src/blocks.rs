@@ -1,10 +1,12 @@
 //! The parts that decoders are made of.
 
+mod altup;
 mod attention;
 mod beside;
 mod delta_net;
 mod ffn;
 mod latent;
+mod laurel;
 mod mamba;
 mod mamba2;
 mod moe;
@@ -13,11 +15,13 @@ mod recurrent;
 mod router;
 mod short_conv;
 
+pub use altup::{AltUp, AltUpEnds, AltUpShape};
 pub use attention::{Attention, AttentionShape, Temperature};
 pub use beside::Beside;
 pub use delta_net::DeltaNetShape;
 pub use ffn::Ffn;
 pub use latent::{Latent, LatentShape};
+pub use laurel::Laurel;
 pub use mamba::MambaShape;
 pub use mamba2::Mamba2Shape;
 pub use moe::{Experts, Moe};
@@ -73,6 +77,8 @@ impl Batch<'_> {
 /// Memory that blocks use again from layer to layer.
 #[derive(Default)]
 pub struct Scratch {
+    /// Of several streams.
+    pub altup: altup::Scratch,
     /// Attention's.
     pub attention: attention::Scratch,
     /// That of experts beside a dense layer.
@@ -85,6 +91,8 @@ pub struct Scratch {
     pub beside_attention: Vec<f32>,
     /// The recurrent blocks'.
     pub recurrent: recurrent::Scratch,
+    /// Between the matrices of a learned residual.
+    pub laurel: Activations,
     /// The feed-forward layers'.
     pub ffn: ffn::Scratch,
     /// The experts'.

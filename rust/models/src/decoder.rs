@@ -8,7 +8,7 @@ use farthing_kernels::vector::{add, scale, softcap};
 use farthing_kernels::{Activations, Team};
 
 use crate::batch::Run;
-use crate::blocks::{Batch, PerLayerInputs, Scratch};
+use crate::blocks::{AltUpEnds, Batch, PerLayerInputs, Scratch};
 use crate::cache::{Cache, StateShape};
 use crate::description::Description;
 use crate::error::{Error, Result};
@@ -23,6 +23,7 @@ pub struct Decoder {
     positions: Option<Linear>,
     embedding_norm: Option<Norm>,
     per_layer: Option<PerLayerInputs>,
+    altup: Option<AltUpEnds>,
     layers: Vec<Layer>,
     output_norm: Norm,
     output: Linear,
@@ -42,6 +43,8 @@ pub struct Memory {
     pub blocks: Scratch,
     /// The layers' own embeddings, `[n][layers][width]`.
     pub per_layer: Vec<f32>,
+    /// All streams, if there is more than one, `[n][streams][d]`.
+    pub streams: Vec<f32>,
     /// The stream's width.
     pub d: usize,
     positions: Vec<usize>,
@@ -67,11 +70,13 @@ impl Decoder {
         let per_layer = about.embedding.per_layer.map(|width| {
             PerLayerInputs::load(weights, (d, n_vocab), (n_layers, width), about.norm)
         });
+        let altup = about.embedding.altup.map(|shape| AltUpEnds::load(weights, d, shape));
         let norm = |name: &str| weights.norm(name, d, about.norm);
         Ok(Decoder {
             positions: about.embedding.positions.then(positions).transpose()?,
             embedding_norm: about.embedding.norm.then(|| norm("token_embd_norm")).transpose()?,
             per_layer: per_layer.transpose()?,
+            altup: altup.transpose()?,
             layers: (0..n_layers)
                 .map(|i| Layer::load(weights, &about, i))
                 .collect::<Result<_>>()?,
@@ -153,8 +158,11 @@ impl Decoder {
         if team.interrupted() {
             return Err(Error::Interrupted);
         }
-        let Memory { stream, x, .. } = &mut self.memory;
+        let Memory { stream, streams, blocks, x, .. } = &mut self.memory;
         if !stream.is_empty() {
+            if let Some(altup) = &self.altup {
+                altup.merge(team, streams, &mut blocks.altup, stream);
+            }
             let n = stream.len() / d;
             self.output_norm.apply(team, stream, x.reset(n, d));
             let _part = team.part(Part::Head);
@@ -174,7 +182,7 @@ impl Decoder {
     /// Fills the stream.
     fn embed(&mut self, team: &Team, runs: &[Run]) -> Result<()> {
         let _part = team.part(Part::Embedding);
-        let Memory { stream, x, out, per_layer, .. } = &mut self.memory;
+        let Memory { stream, x, out, per_layer, streams, .. } = &mut self.memory;
         let tokens = || runs.iter().flat_map(|r| r.tokens.iter().map(|&token| token as usize));
         let n_vocab = self.embedding.rows();
         if let Some(token) = tokens().find(|&token| token >= n_vocab) {
@@ -194,6 +202,10 @@ impl Decoder {
         if let Some(inputs) = &self.per_layer {
             x.reset(stream.len() / self.about.d, self.about.d).copy_from_slice(stream);
             inputs.compute(team, tokens(), x, out, per_layer);
+        }
+        if let Some(altup) = &self.altup {
+            x.reset(stream.len() / self.about.d, self.about.d).copy_from_slice(stream);
+            altup.spread(team, x, out, streams);
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use farthing_kernels::activation::Activation;
 use farthing_kernels::attention::Mask;
 use farthing_kernels::norm::NormKind;
 
-use crate::blocks::{AttentionShape, Experts, RecurrentShape};
+use crate::blocks::{AltUpShape, AttentionShape, Experts, RecurrentShape};
 use crate::error::Result;
 use crate::params::Params;
 use crate::rope::Rope;
@@ -62,11 +62,13 @@ pub struct Embedding {
     pub norm: bool,
     /// How wide each layer's own embeddings are, if there are any.
     pub per_layer: Option<usize>,
+    /// The streams, if there is more than one.
+    pub altup: Option<AltUpShape>,
 }
 
 impl Default for Embedding {
     fn default() -> Self {
-        Embedding { scale: 1.0, positions: false, norm: false, per_layer: None }
+        Embedding { scale: 1.0, positions: false, norm: false, per_layer: None, altup: None }
     }
 }
 
@@ -187,6 +189,9 @@ pub struct Dense {
     /// Whether the function's value is a gate for a second matrix: `down(f(gate(x)) * up(x))`, else
     /// `down(f(up(x)))`.
     pub gated: bool,
+    /// If only large gates count, by how many standard deviations above their mean they begin: that is
+    /// subtracted, and what is below is 0.
+    pub cut: Option<f32>,
 }
 
 impl Description {
@@ -217,7 +222,8 @@ impl Description {
         for (i, layer) in self.layers.iter_mut().enumerate() {
             if let (FfnShape::Experts(experts), false) = (layer.ffn, sparse(i)) {
                 let activation = experts.activation;
-                layer.ffn = FfnShape::Dense(Dense { width: widths[i], activation, gated: true });
+                let dense = Dense { width: widths[i], activation, gated: true, cut: None };
+                layer.ffn = FfnShape::Dense(dense);
             }
         }
         Ok(())

@@ -1,11 +1,15 @@
 //! A layer of the decoder: attention or a recurrent block and a feed-forward layer, each between norms,
 //! added to the stream.
 
+use std::f32::consts::FRAC_1_SQRT_2;
+
 use farthing_kernels::Team;
 use farthing_kernels::norm::Norm;
 use farthing_kernels::vector::{add, add_times, scale};
 
-use crate::blocks::{Attention, Batch, Beside, Ffn, Latent, Moe, PerLayer, Recurrent, Work};
+use crate::blocks::{
+    AltUp, Attention, Batch, Beside, Ffn, Latent, Laurel, Moe, PerLayer, Recurrent, Work,
+};
 use crate::cache::{Cache, StateShape};
 use crate::decoder::Memory;
 use crate::description::{Description, FfnShape, LayerShape, Mixing};
@@ -14,10 +18,12 @@ use crate::weights::Weights;
 
 /// A layer's weights.
 pub struct Layer {
+    altup: Option<AltUp>,
     attention_norm: Option<Norm>,
     attention: Option<SelfAttention>,
     recurrent: Option<Box<Recurrent>>,
     after_attention: Option<Norm>,
+    laurel: Option<Laurel>,
     parallel: bool,
     ffn_norm: Option<Norm>,
     ffn: Option<FeedForward>,
@@ -51,6 +57,8 @@ impl Layer {
         let norm = |name: Option<&str>| {
             name.map(|name| weights.norm(&format!("{prefix}.{name}"), d, about.norm)).transpose()
         };
+        let altup = about.embedding.altup;
+        let altup = altup.map(|shape| AltUp::load(weights, &prefix, d, shape, about.norm));
         let per_layer = about
             .embedding
             .per_layer
@@ -81,10 +89,12 @@ impl Layer {
         let has_first = attention.is_some() || recurrent.is_some();
         let has_second = !matches!(ffn, FfnShape::Nothing);
         Ok(Layer {
+            altup: altup.transpose()?,
             attention_norm: norm(norms.attention.filter(|_| has_first))?,
             attention,
             recurrent,
             after_attention: norm(norms.after_attention.filter(|_| has_first))?,
+            laurel: Laurel::load(weights, &prefix, d, about.norm)?,
             parallel: *parallel,
             ffn_norm: norm(norms.ffn.filter(|_| has_second))?,
             ffn: match ffn {
@@ -117,8 +127,11 @@ impl Layer {
 
     /// Takes the stream through the layer; afterwards it has the batch's kept rows only.
     pub fn forward(&self, team: &Team, batch: &Batch, cache: &mut Cache, m: &mut Memory) {
-        let Memory { stream, x, out, blocks, per_layer, d, .. } = m;
+        let Memory { stream, streams, x, out, blocks, per_layer, d, .. } = m;
         let d = *d;
+        if let Some(altup) = &self.altup {
+            altup.predict(team, &mut blocks.altup, streams, stream);
+        }
         let has_first = self.attention.is_some() || self.recurrent.is_some();
         if has_first {
             read(team, self.attention_norm.as_ref(), stream, x.reset(stream.len() / d, d));
@@ -145,6 +158,8 @@ impl Layer {
             }
         }
         if let Some(kept) = batch.kept {
+            let width = streams.len() / stream.len().max(1) * d;
+            keep(streams, kept, width);
             keep(stream, kept, d);
         }
         if stream.is_empty() || team.interrupted() {
@@ -161,6 +176,14 @@ impl Layer {
         if has_first {
             self.join(team, self.after_attention.as_ref(), stream, &mut out[..n * d]);
         }
+        if let Some(laurel) = &self.laurel {
+            if let Some(kept) = batch.kept {
+                x.keep(kept);
+            }
+            laurel.forward(Work { team, x, out }, &mut blocks.laurel);
+            add(team, stream, &out[..n * d]);
+            scale(team, stream, FRAC_1_SQRT_2);
+        }
         if let Some(block) = &self.ffn {
             if !self.parallel {
                 read(team, self.ffn_norm.as_ref(), stream, x.reset(n, d));
@@ -173,11 +196,17 @@ impl Layer {
             }
             self.join(team, self.after_ffn.as_ref(), stream, &mut out[..n * d]);
         }
+        if let Some(altup) = &self.altup {
+            altup.correct(team, &mut blocks.altup, streams, stream);
+        }
         if let Some(block) = &self.per_layer {
             x.reset(n, d).copy_from_slice(stream);
             let work = Work { team, x, out };
             block.forward(work, &mut blocks.per_layer, per_layer, batch.kept);
-            add(team, stream, &out[..n * d]);
+            match &self.altup {
+                Some(altup) => altup.add(team, &out[..n * d], streams),
+                None => add(team, stream, &out[..n * d]),
+            }
         }
         if let Some(factor) = self.scale {
             scale(team, stream, factor);

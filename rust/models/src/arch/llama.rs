@@ -64,7 +64,8 @@ pub fn without_positions(params: &Params) -> Result<Description> {
             let wanted = format!("a divisor of the {} query heads", heads[i]);
             return Err(params.wrong("attention.head_count_kv", kv_heads[i], wanted));
         }
-        let dense = Dense { width: widths[i], activation: Activation::Silu, gated: true };
+        let dense =
+            Dense { width: widths[i], activation: Activation::Silu, gated: true, cut: None };
         Ok(LayerShape {
             norms: Norms::BEFORE,
             parallel: false,

@@ -16,6 +16,7 @@ pub struct Ffn {
     up: Linear,
     down: Linear,
     activation: Activation,
+    cut: Option<f32>,
 }
 
 /// Memory that layers use in turn.
@@ -40,7 +41,7 @@ impl Ffn {
         d: usize,
         shape: Dense,
     ) -> Result<Ffn> {
-        let Dense { width, activation, gated } = shape;
+        let Dense { width, activation, gated, cut } = shape;
         let name = |part: &str| format!("{prefix}.ffn_{part}{suffix}");
         let (gate, up) = if !gated {
             (None, weights.linear(&name("up"), width, d)?)
@@ -51,7 +52,7 @@ impl Ffn {
             let both = weights.linear(&name("up"), 2 * width, d)?;
             (Some(both.part(0..width)), both.part(width..2 * width))
         };
-        Ok(Ffn { gate, up, down: weights.linear(&name("down"), d, width)?, activation })
+        Ok(Ffn { gate, up, down: weights.linear(&name("down"), d, width)?, activation, cut })
     }
 
     /// Writes the layer's output.
@@ -74,6 +75,9 @@ impl Ffn {
             Some(gate) => {
                 let up = sized(up, n * width);
                 linear(team, x, &mut [(gate, hidden.reset(n, width)), (&self.up, &mut *up)]);
+                if let Some(deviations) = self.cut {
+                    cut(team, hidden.floats_mut(), width, deviations);
+                }
                 activate_gate(team, self.activation, hidden.floats_mut(), up);
             }
             None => {
@@ -83,4 +87,18 @@ impl Ffn {
         }
         linear(team, hidden, &mut [(&self.down, out)]);
     }
+}
+
+/// Subtracts from each row its mean and so many standard deviations, estimated from the row as a sample; what is
+/// below becomes 0.
+fn cut(team: &Team, x: &mut [f32], width: usize, deviations: f32) {
+    let _part = team.part(Part::Activation);
+    team.for_rows(x, width, (1 << 14) / width + 1, &|_, rows| {
+        for row in rows.chunks_exact_mut(width) {
+            let mean = row.iter().sum::<f32>() / width as f32;
+            let squares: f32 = row.iter().map(|x| (x - mean) * (x - mean)).sum();
+            let least = mean + deviations * (squares / (width.max(2) - 1) as f32).sqrt();
+            row.iter_mut().for_each(|x| *x = (*x - least).max(0.0));
+        }
+    });
 }

@@ -79,7 +79,8 @@ impl Moe {
         };
         let down = all("down", d, width)?;
         let shared = || -> Result<_> {
-            let shape = Dense { width: shape.shared, activation: shape.activation, gated: true };
+            let shape =
+                Dense { width: shape.shared, activation: shape.activation, gated: true, cut: None };
             let gate = weights.has(&name("gate_inp_shexp.weight"));
             let gate = gate.then(|| weights.linear(&name("gate_inp_shexp"), 1, d)).transpose()?;
             Ok((Ffn::load_as(weights, prefix, "_shexp", d, shape)?, gate))
