@@ -7,14 +7,13 @@ use farthing_models::Run;
 use crate::catch::catch;
 use crate::handle::Outbox;
 use crate::request::{FinishReason, Logprob, Output, Request, Timings, Usage};
-use crate::sampler::{Sampler, Scratch, logprob};
+use crate::sampler::{Sampler, Scratch};
 use crate::scheduler::Outcome;
 
 pub(crate) struct Generation {
     outbox: Outbox,
     sampler: Sampler,
     stop_tokens: Vec<u32>,
-    logprobs: Option<usize>,
     notify: bool,
     /// At most so many tokens are given out.
     limit: usize,
@@ -45,9 +44,8 @@ impl Generation {
         let room = n_ctx - n_prompt;
         let generation = Generation {
             outbox,
-            sampler: Sampler::new(&request.sampling, &request.stop_tokens),
+            sampler: Sampler::new(&request),
             stop_tokens: request.stop_tokens,
-            logprobs: request.logprobs,
             notify: request.notify,
             limit: request.max_tokens.map_or(room, |n| n.min(room)),
             n_prompt,
@@ -96,30 +94,19 @@ impl Generation {
             self.finish(FinishReason::Length, Vec::new());
             return Outcome::Done;
         }
-        let chosen = catch("choosing a token", || self.choose(row, tokens, scratch));
-        match chosen.and_then(|result| result) {
+        let sampler = &mut self.sampler;
+        let sampled = catch("choosing a token", || {
+            let sampled = sampler.sample(row, tokens, scratch)?;
+            sampler.accept(sampled.0);
+            Ok(sampled)
+        });
+        match sampled.and_then(|result| result) {
             Ok((id, logprob)) => self.give(id, logprob),
             Err(message) => {
                 self.fail(message);
                 Outcome::Failed
             }
         }
-    }
-
-    fn choose(
-        &mut self,
-        row: &mut [f32],
-        tokens: &[u32],
-        scratch: &mut Scratch,
-    ) -> Result<(u32, Option<Logprob>), String> {
-        let Some(n) = self.logprobs else {
-            return Ok((self.sampler.sample(row, tokens, scratch)?, None));
-        };
-        let unchanged = scratch.copy(row);
-        let chosen = self.sampler.sample(row, tokens, scratch);
-        let logprob = chosen.map(|id| (id, Some(logprob(&unchanged, id, n))));
-        scratch.give_back(unchanged);
-        logprob
     }
 
     fn give(&mut self, id: u32, logprob: Option<Logprob>) -> Outcome {

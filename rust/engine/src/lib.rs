@@ -35,4 +35,4 @@ pub use evaluation::Evaluation;
 pub use forward::{Forward, ForwardError};
 pub use handle::Handle;
 pub use request::{FinishReason, Logprob, MAX_LOGPROBS, Output, Request, Timings, Usage};
-pub use sampler::{Sampling, sampler_names};
+pub use sampler::{Breakers, Sampling, samplers};

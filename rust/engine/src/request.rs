@@ -22,6 +22,9 @@ pub struct Request {
     /// With `Some(n)` every token comes with its log-probability and those of the `n` most likely
     /// tokens, `n` at most [`MAX_LOGPROBS`].
     pub logprobs: Option<usize>,
+    /// Whether these are those of the draw, after bias, penalties and samplers, rather than the
+    /// model's own. Then only tokens that could have been drawn are listed.
+    pub post_sampling_probs: bool,
     /// Whether [`Engine::wait_ready`](crate::Engine::wait_ready) reports this request.
     pub notify: bool,
 }
@@ -35,6 +38,9 @@ impl Request {
         check_ids("logit_bias", self.sampling.logit_bias.iter().map(|&(id, _)| id), n_vocab)?;
         if let Some(n) = self.logprobs.filter(|&n| n > MAX_LOGPROBS) {
             return Err(Error::parameter("logprobs", n, format!("0 to {MAX_LOGPROBS}")));
+        }
+        if self.post_sampling_probs && self.logprobs.is_none() {
+            return Err(Error::parameter("post_sampling_probs", true, "false without logprobs"));
         }
         self.sampling.validate()
     }
@@ -88,8 +94,8 @@ pub enum Output {
     Error(String),
 }
 
-/// Log-probabilities of the model itself: the log-softmax of the logits before bias, penalties and
-/// samplers, natural logarithm.
+/// Log-probabilities, natural logarithm: those of the model itself, the log-softmax of the logits
+/// before bias, penalties and samplers, or with [`Request::post_sampling_probs`] those of the draw.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Logprob {
     /// That of the token chosen.

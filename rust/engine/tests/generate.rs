@@ -5,9 +5,7 @@ mod common;
 use std::time::Duration;
 
 use common::*;
-use farthing_engine::{
-    Config, Engine, Error, FinishReason, Output, Request, Sampling, sampler_names,
-};
+use farthing_engine::{Config, Engine, Error, FinishReason, Output, Request, Sampling, samplers};
 
 #[test]
 fn greedy_output_is_the_models() {
@@ -105,6 +103,28 @@ fn bad_requests_are_refused_with_names_and_numbers() {
         refusal(|r| r.sampling.repeat_last_n = -2),
         "repeat_last_n is -2, but must be -1 or more"
     );
+    assert_eq!(
+        refusal(|r| r.sampling.dry_base = 0.5),
+        "dry_base is 0.5, but must be finite and 1 or more"
+    );
+    assert_eq!(refusal(|r| r.sampling.mirostat = 3), "mirostat is 3, but must be 0, 1 or 2");
+    assert_eq!(
+        refusal(|r| r.sampling.xtc_threshold = 2.0),
+        "xtc_threshold is 2, but must be 0 to 1"
+    );
+    assert_eq!(
+        refusal(|r| r.sampling.adaptive_decay = 1.0),
+        "adaptive_decay is 1, but must be 0 to 0.99"
+    );
+    assert_eq!(
+        refusal(|r| r.sampling.samplers = Some(vec!["top_k".into(), "top_q".into()])),
+        "samplers is \"top_q\", but must be some of penalties, dry, top_n_sigma, top_k, typ_p, \
+         top_p, min_p, xtc, temperature, adaptive_p"
+    );
+    assert_eq!(
+        refusal(|r| r.post_sampling_probs = true),
+        "post_sampling_probs is true, but must be false without logprobs"
+    );
     assert!(engine.evaluate(vec![1; 31]).is_err());
     assert!(engine.evaluate(vec![]).is_err());
 }
@@ -190,7 +210,19 @@ fn timings_add_up() {
 
 #[test]
 fn samplers_have_their_default_order() {
-    let names: Vec<&str> = sampler_names().collect();
-    let expected = ["penalties", "top_k", "typ_p", "top_p", "min_p", "temperature"];
-    assert_eq!(names, expected);
+    let (names, letters): (Vec<&str>, String) = samplers().unzip();
+    let expected = [
+        "penalties",
+        "dry",
+        "top_n_sigma",
+        "top_k",
+        "typ_p",
+        "top_p",
+        "min_p",
+        "xtc",
+        "temperature",
+    ];
+    assert_eq!(names[..9], expected);
+    assert_eq!(names[9..], ["adaptive_p"]);
+    assert_eq!(letters, "edskypmxta");
 }

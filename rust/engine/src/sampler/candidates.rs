@@ -1,6 +1,9 @@
 //! The tokens that may still be chosen.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
+
+use super::softmax::{Sixteens, Softmax, max};
 
 /// A token that may be chosen.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,14 +33,38 @@ impl<'a> Candidates<'a> {
         Candidates { logits, list, listed: false }
     }
 
-    /// The logit of a token that may still be chosen.
-    pub fn logit_mut(&mut self, id: u32) -> Option<&mut f32> {
+    /// Changes the logits of these tokens, those that may still be chosen.
+    pub fn change<T>(&mut self, tokens: &HashMap<u32, T>, change: impl Fn(&mut f32, &T)) {
         if self.listed {
-            let candidate = self.list.iter_mut().find(|c| c.id == id)?;
-            Some(&mut candidate.logit)
+            for candidate in self.list.iter_mut() {
+                if let Some(about) = tokens.get(&candidate.id) {
+                    change(&mut candidate.logit, about);
+                }
+            }
         } else {
-            self.logits.get_mut(id as usize)
+            for (&id, about) in tokens {
+                if let Some(logit) = self.logits.get_mut(id as usize) {
+                    change(logit, about);
+                }
+            }
         }
+    }
+
+    /// The logit of a token, if it may still be chosen.
+    pub fn logit(&self, id: u32) -> Option<f32> {
+        if self.listed {
+            return self.list.iter().find(|c| c.id == id).map(|c| c.logit);
+        }
+        self.logits.get(id as usize).copied().filter(|&logit| logit > f32::NEG_INFINITY)
+    }
+
+    /// How many there are at most.
+    pub fn len(&self) -> usize {
+        if self.listed { self.list.len() } else { self.logits.len() }
+    }
+
+    pub fn softmax(&self) -> Option<Softmax> {
+        Softmax::of(self)
     }
 
     /// The list, in no particular order.
@@ -64,16 +91,51 @@ impl<'a> Candidates<'a> {
         }
     }
 
-    /// The candidate of the highest rank.
-    pub fn best(&self) -> Option<u32> {
-        if self.listed {
-            return self.list.iter().min_by(|a, b| by_rank(a, b)).map(|c| c.id);
+    /// Leaves those with at least this logit, and those of the highest rank if they were fewer than
+    /// `min_keep`.
+    pub fn keep_from(&mut self, threshold: f32, min_keep: usize) {
+        if min_keep > 1 && self.count_from(threshold) < min_keep {
+            return self.keep_best(min_keep);
         }
-        let mut best = None;
-        above(self.logits, f32::NEG_INFINITY, |candidate| {
-            best = Some(candidate.id);
-            candidate.logit
+        if self.listed {
+            return self.list.retain(|c| c.logit >= threshold);
+        }
+        self.listed = true;
+        self.list.clear();
+        for (i, block) in self.logits.chunks(BLOCK).enumerate() {
+            let max = max(block);
+            if max >= threshold && max > f32::NEG_INFINITY {
+                let candidates = (i * BLOCK..).zip(block);
+                self.list.extend(
+                    candidates
+                        .filter(|&(_, &logit)| logit >= threshold && logit > f32::NEG_INFINITY)
+                        .map(|(id, &logit)| Candidate { id: id as u32, logit }),
+                );
+            }
+        }
+    }
+
+    /// How many have at least this logit.
+    fn count_from(&self, threshold: f32) -> usize {
+        let mut count = 0;
+        self.each16(|logits| {
+            for &logit in logits {
+                count += usize::from(logit >= threshold && logit > f32::NEG_INFINITY);
+            }
         });
+        count
+    }
+
+    /// The `k` of the highest rank, falling.
+    pub fn best(&self, k: usize) -> Vec<Candidate> {
+        let mut best = Vec::new();
+        if self.listed {
+            best.extend_from_slice(self.list);
+            truncate_to_best(&mut best, k);
+            best.sort_unstable_by(by_rank);
+        } else {
+            select_best(self.logits, k, &mut best);
+        }
         best
     }
 
@@ -81,58 +143,38 @@ impl<'a> Candidates<'a> {
     /// The candidates are walked through in the order of their ids, so that the choice depends on
     /// nothing but them and that number.
     pub fn draw(&mut self, uniform: impl FnOnce() -> f64) -> Option<u32> {
+        let softmax = self.softmax()?;
         let list = self.list();
         list.sort_unstable_by_key(|c| c.id);
-        let softmax = Softmax::of(list)?;
         let target = uniform() * softmax.total;
         let mut sum = 0.0;
         for candidate in list.iter() {
-            sum += softmax.weight(candidate);
+            sum += softmax.weight(candidate.logit);
             if sum > target {
                 return Some(candidate.id);
             }
         }
         // Only rounding leads here.
-        list.last().map(|c| c.id)
+        list.iter().rev().find(|c| softmax.weight(c.logit) > 0.0).map(|c| c.id)
     }
 }
 
-/// The softmax of a list: a candidate's probability is `weight / total`.
-pub(crate) struct Softmax {
-    pub max: f32,
-    pub total: f64,
-}
-
-impl Softmax {
-    /// None for an empty list.
-    pub fn of(list: &[Candidate]) -> Option<Softmax> {
-        let max = list.iter().map(|c| c.logit).reduce(f32::max)?;
-        let mut softmax = Softmax { max, total: 0.0 };
-        softmax.total = list.iter().map(|c| softmax.weight(c)).sum();
-        Some(softmax)
-    }
-
-    pub fn weight(&self, candidate: &Candidate) -> f64 {
-        f64::from((candidate.logit - self.max).exp())
-    }
-
-    /// The natural logarithm of a candidate's probability.
-    pub fn log_probability(&self, candidate: &Candidate) -> f64 {
-        f64::from(candidate.logit) - f64::from(self.max) - self.total.ln()
+impl Sixteens for Candidates<'_> {
+    #[inline(always)]
+    fn each16(&self, visit: impl FnMut(&[f32; 16])) {
+        if self.listed { self.list[..].each16(visit) } else { self.logits.each16(visit) }
     }
 }
 
-/// The greatest logit; minus infinity if there is none.
-pub(crate) fn max(logits: &[f32]) -> f32 {
-    // Sixteen at a time, so that the loop is vectorized.
-    let (chunks, rest) = logits.as_chunks::<16>();
-    let mut lanes = [f32::NEG_INFINITY; 16];
-    for chunk in chunks {
-        for (lane, &x) in lanes.iter_mut().zip(chunk) {
-            *lane = if x > *lane { x } else { *lane };
+impl Sixteens for [Candidate] {
+    #[inline(always)]
+    fn each16(&self, mut visit: impl FnMut(&[f32; 16])) {
+        for chunk in self.chunks(16) {
+            let mut logits = [f32::NEG_INFINITY; 16];
+            logits.iter_mut().zip(chunk).for_each(|(logit, candidate)| *logit = candidate.logit);
+            visit(&logits);
         }
     }
-    lanes.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max)
 }
 
 /// Logits whose maximum is looked at before they are.
@@ -154,17 +196,18 @@ fn above(logits: &[f32], mut threshold: f32, mut visit: impl FnMut(Candidate) ->
 
 /// Fills `best` with the `k` best of a whole vocabulary, falling. Every logit is compared with the
 /// worst of the best so far; those that pass are collected, and cut down to `k` when they are many.
-pub(crate) fn select_best(logits: &[f32], k: usize, best: &mut Vec<Candidate>) {
+fn select_best(logits: &[f32], k: usize, best: &mut Vec<Candidate>) {
     best.clear();
     if k == 0 {
         return;
     }
-    let capacity = (2 * k).max(64);
+    // The very best alone is compared at once, so that few pass.
+    let capacity = if k == 1 { 1 } else { (2 * k).max(64) };
     let mut threshold = f32::NEG_INFINITY;
     above(logits, threshold, |candidate| {
         // An equal logit loses: its id is higher than those that are in.
         best.push(candidate);
-        if best.len() == capacity {
+        if best.len() >= capacity {
             truncate_to_best(best, k);
             threshold = best[k - 1].logit;
         }
@@ -237,8 +280,12 @@ mod tests {
                 select_best(&logits, k, &mut list);
                 assert_eq!(list, naive::sorted(&logits)[..k.min(n)], "{k} of {n}");
             }
-            let best = Candidates::new(&mut logits.clone(), &mut list).best();
-            assert_eq!(best, Some(naive::sorted(&logits)[0].id));
+            let mut logits = logits.clone();
+            let mut candidates = Candidates::new(&mut logits, &mut list);
+            let expected = naive::sorted(candidates.logits);
+            assert_eq!(candidates.best(7), expected[..7.min(n)]);
+            candidates.list();
+            assert_eq!(candidates.best(7), expected[..7.min(n)]);
         }
     }
 
@@ -272,8 +319,34 @@ mod tests {
         let mut candidates = Candidates::new(&mut logits, &mut list);
         candidates.keep_best(3);
         assert_eq!(candidates.list().len(), 2);
+        let mut candidates = Candidates::new(&mut logits, &mut list);
+        candidates.keep_from(inf, 4);
+        assert_eq!(naive::sorted_ids(candidates.list()), [1, 3]);
+        assert_eq!((candidates.logit(1), candidates.logit(2)), (Some(1.0), None));
         let mut forbidden = [inf; 2];
-        assert_eq!(Candidates::new(&mut forbidden, &mut list).best(), None);
+        assert_eq!(Candidates::new(&mut forbidden, &mut list).best(1), []);
         assert_eq!(Candidates::new(&mut forbidden, &mut list).draw(|| 0.0), None);
+    }
+
+    #[test]
+    fn those_from_a_threshold_are_the_same_listed_or_not() {
+        let mut rng = Rng::new(3);
+        let (mut list, mut other) = (Vec::new(), Vec::new());
+        for n in [1, 16, 127, 128, 3000] {
+            let mut logits = tied_logits(n, &mut rng);
+            let mut same = logits.clone();
+            for (threshold, min_keep) in [(49.0, 0), (25.0, 3), (60.0, 40), (60.0, 0)] {
+                let enough = logits.iter().filter(|&&x| x >= threshold).count();
+                let expected = if enough < min_keep { min_keep.min(n) } else { enough };
+                let mut unlisted = Candidates::new(&mut logits, &mut list);
+                unlisted.keep_from(threshold, min_keep);
+                unlisted.list();
+                let mut listed = Candidates::new(&mut same, &mut other);
+                listed.list();
+                listed.keep_from(threshold, min_keep);
+                assert_eq!(naive::sorted_ids(&list), naive::sorted_ids(&other));
+                assert_eq!(list.len(), expected);
+            }
+        }
     }
 }

@@ -4,7 +4,8 @@
 
 use super::Sampling;
 use super::candidates::Candidates;
-use super::chain::Stage;
+use super::chain::{Effect, Place, Stage};
+use super::softmax::max;
 
 struct MinP {
     ln_p: f32,
@@ -17,18 +18,12 @@ pub(crate) fn build(sampling: &Sampling) -> Option<Box<dyn Stage>> {
 }
 
 impl Stage for MinP {
-    fn apply(&mut self, candidates: &mut Candidates, _history: &[u32]) {
-        let list = candidates.list();
-        let Some(max) = list.iter().map(|c| c.logit).reduce(f32::max) else {
-            return;
-        };
-        let threshold = max + self.ln_p;
-        let n = list.iter().filter(|c| c.logit >= threshold).count();
-        if n >= self.min_keep {
-            list.retain(|c| c.logit >= threshold);
-        } else {
-            candidates.keep_best(self.min_keep);
-        }
+    fn apply(&mut self, candidates: &mut Candidates, _place: &mut Place) {
+        candidates.keep_from(max(candidates) + self.ln_p, self.min_keep);
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::Narrows
     }
 }
 

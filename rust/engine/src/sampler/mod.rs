@@ -1,37 +1,55 @@
 //! Choosing the next token from a row of logits.
 //!
 //! Logit bias comes first, then the chain of samplers (see [`chain`]), each of which changes or
-//! removes candidates, and at the end a draw from the softmax of what is left, or the most likely
-//! candidate where `temperature` is 0 or below.
+//! removes candidates, and at the end a draw from the softmax of what is left.
 
+mod adaptive_p;
 mod candidates;
 mod chain;
+mod dry;
 mod logprob;
 mod min_p;
+mod mirostat;
 #[cfg(test)]
 mod naive;
 mod penalties;
 mod rng;
 mod sampling;
+mod softmax;
 mod temperature;
 mod top_k;
+mod top_n_sigma;
 mod top_p;
 mod typ_p;
+mod xtc;
 
-pub use chain::sampler_names;
-pub(crate) use logprob::logprob;
+pub use chain::samplers;
+pub use dry::Breakers;
 pub use sampling::Sampling;
 
 use candidates::{Candidate, Candidates};
-use chain::{Stage, build_chain};
+use chain::{Place, Stage, build_chain};
+use logprob::logprob;
 use rng::Rng;
 
-/// A request's sampler.
+use crate::request::{Logprob, Request};
+
+/// A request's sampler. [`Sampler::sample`] may be called any number of times for a place;
+/// [`Sampler::accept`] leads on to the next one.
 pub(crate) struct Sampler {
     bias: Vec<(u32, f32)>,
     chain: Vec<Box<dyn Stage>>,
-    greedy: bool,
     rng: Rng,
+    report: Report,
+}
+
+/// Which log-probabilities come with a token: those of so many of the most likely ones.
+enum Report {
+    Nothing,
+    /// As the model gave them.
+    Before(usize),
+    /// As the token was drawn.
+    After(usize),
 }
 
 /// Memory that samplers use one after the other.
@@ -41,55 +59,65 @@ pub(crate) struct Scratch {
     row: Vec<f32>,
 }
 
-impl Scratch {
-    /// A copy of a row, in memory to be given back.
-    pub fn copy(&mut self, row: &[f32]) -> Vec<f32> {
-        let mut copy = std::mem::take(&mut self.row);
-        copy.clear();
-        copy.extend_from_slice(row);
-        copy
-    }
-
-    pub fn give_back(&mut self, row: Vec<f32>) {
-        self.row = row;
-    }
-}
-
 impl Sampler {
-    /// The sampler of a request with these stop tokens; their ids and those of the bias must be in
-    /// the vocabulary.
-    pub fn new(sampling: &Sampling, stop_tokens: &[u32]) -> Sampler {
+    /// The sampler of a valid request.
+    pub fn new(request: &Request) -> Sampler {
+        let sampling = &request.sampling;
         let mut bias = sampling.logit_bias.clone();
         if sampling.ignore_eos {
-            bias.extend(stop_tokens.iter().map(|&id| (id, f32::NEG_INFINITY)));
+            bias.extend(request.stop_tokens.iter().map(|&id| (id, f32::NEG_INFINITY)));
         }
         Sampler {
             bias,
             chain: build_chain(sampling),
-            greedy: sampling.is_greedy(),
             rng: sampling.seed.map_or_else(Rng::random, Rng::new),
+            report: match request.logprobs {
+                None => Report::Nothing,
+                Some(n) if request.post_sampling_probs => Report::After(n),
+                Some(n) => Report::Before(n),
+            },
         }
     }
 
-    /// The next token, given its logits, which are changed, and all tokens before it. The message of
-    /// an error is for the user.
+    /// The next token, given its logits, which are changed, and all tokens before it: the prompt and
+    /// those accepted. The message of an error is for the user.
     pub fn sample(
         &mut self,
         logits: &mut [f32],
         history: &[u32],
         scratch: &mut Scratch,
-    ) -> Result<u32, String> {
+    ) -> Result<(u32, Option<Logprob>), String> {
         check(logits)?;
+        let Scratch { list, row } = scratch;
+        if let Report::Before(_) = self.report {
+            row.clear();
+            row.extend_from_slice(logits);
+        }
         for &(id, bias) in &self.bias {
             logits[id as usize] += bias;
         }
-        let mut candidates = Candidates::new(logits, &mut scratch.list);
+        let mut place = Place { history, rng: self.rng.fork(), n_vocab: logits.len() };
+        let mut candidates = Candidates::new(logits, list);
         for stage in &mut self.chain {
-            stage.apply(&mut candidates, history);
+            stage.apply(&mut candidates, &mut place);
         }
-        let chosen =
-            if self.greedy { candidates.best() } else { candidates.draw(|| self.rng.uniform()) };
-        chosen.ok_or_else(|| "no token can be chosen: all of them are forbidden".into())
+        let id = candidates
+            .draw(|| place.rng.uniform())
+            .ok_or("no token can be chosen: all of them are forbidden")?;
+        let logprob = match self.report {
+            Report::Nothing => None,
+            Report::Before(n) => Some(logprob(&Candidates::new(row, list), id, n)),
+            Report::After(n) => Some(logprob(&candidates, id, n)),
+        };
+        Ok((id, logprob))
+    }
+
+    /// Goes on after this token, which may be another than the one sampled last.
+    pub fn accept(&mut self, token: u32) {
+        self.rng.step();
+        for stage in &mut self.chain {
+            stage.accept(token);
+        }
     }
 }
 
@@ -113,9 +141,15 @@ mod tests {
         (0..n).map(|_| (rng.uniform() * 12.0) as f32).collect()
     }
 
+    fn sampler(sampling: &Sampling) -> Sampler {
+        let (sampling, stop_tokens) = (sampling.clone(), vec![0]);
+        Sampler::new(&Request { sampling, stop_tokens, ..Request::default() })
+    }
+
     fn sample(sampling: &Sampling, logits: &[f32]) -> Result<u32, String> {
-        let mut sampler = Sampler::new(sampling, &[0]);
-        sampler.sample(&mut logits.to_vec(), &[], &mut Scratch::default())
+        let mut sampler = sampler(sampling);
+        let sampled = sampler.sample(&mut logits.to_vec(), &[], &mut Scratch::default());
+        sampled.map(|(id, _)| id)
     }
 
     /// The distribution after the default chain, by id, computed plainly.
@@ -145,12 +179,14 @@ mod tests {
         let logits = logits(300);
         let expected = default_distribution(&logits);
         let sampling = Sampling { seed: Some(5), ..Sampling::default() };
-        let mut sampler = Sampler::new(&sampling, &[]);
+        let mut sampler = sampler(&sampling);
         let mut scratch = Scratch::default();
         let mut counts = vec![0.0; logits.len()];
         for _ in 0..DRAWS {
-            let id = sampler.sample(&mut logits.clone(), &[], &mut scratch);
-            counts[id.expect("sane logits") as usize] += 1.0;
+            let sampled = sampler.sample(&mut logits.clone(), &[], &mut scratch);
+            let (id, _) = sampled.expect("sane logits");
+            sampler.accept(id);
+            counts[id as usize] += 1.0;
         }
         let (mut chi_squared, mut degrees) = (0.0, -1.0);
         for (count, p) in counts.iter().zip(&expected) {
@@ -169,14 +205,79 @@ mod tests {
     }
 
     #[test]
-    fn greedy_takes_the_first_of_the_best_and_no_memory() {
-        let mut sampler = Sampler::new(&Sampling { temperature: -1.0, ..Sampling::default() }, &[]);
+    fn greedy_takes_the_first_of_the_best_and_little_memory() {
+        let mut sampler = sampler(&Sampling { temperature: -1.0, ..Sampling::default() });
         let mut scratch = Scratch::default();
         let mut logits = logits(1000);
         logits[77] = 20.0;
         logits[900] = 20.0;
-        assert_eq!(sampler.sample(&mut logits, &[], &mut scratch), Ok(77));
-        assert_eq!(scratch.list.capacity(), 0);
+        assert_eq!(sampler.sample(&mut logits, &[], &mut scratch), Ok((77, None)));
+        assert!(scratch.list.capacity() < 10);
+    }
+
+    #[test]
+    fn only_accepting_leads_on() {
+        let everything = Sampling {
+            temperature: 1.5,
+            dynatemp_range: 0.5,
+            top_n_sigma: 2.0,
+            typical_p: 0.9,
+            xtc_probability: 0.5,
+            presence_penalty: 0.5,
+            dry_multiplier: 0.8,
+            adaptive_target: 0.3,
+            seed: Some(4),
+            ..Sampling::default()
+        };
+        let mirostat = |mirostat| Sampling { mirostat, ..everything.clone() };
+        for sampling in [everything.clone(), mirostat(1), mirostat(2)] {
+            let (mut once, mut often) = (sampler(&sampling), sampler(&sampling));
+            let mut scratch = Scratch::default();
+            let (mut history, mut changed) = (vec![1, 2, 3], 0);
+            for step in 0..60 {
+                let logits = logits(50 + step);
+                let mut get = |sampler: &mut Sampler| {
+                    let sampled = sampler.sample(&mut logits.clone(), &history, &mut scratch);
+                    sampled.expect("sane logits").0
+                };
+                let id = get(&mut once);
+                changed += usize::from(history.last() != Some(&id));
+                for _ in 0..step % 4 {
+                    assert_eq!(get(&mut often), id, "step {step}");
+                }
+                once.accept(id);
+                if step % 4 == 0 {
+                    get(&mut often);
+                }
+                often.accept(id);
+                history.push(id);
+            }
+            assert!(changed > 30);
+        }
+    }
+
+    #[test]
+    fn probabilities_after_the_chain_are_those_of_the_draw() {
+        let logits = logits(300);
+        let expected = default_distribution(&logits);
+        let request =
+            Request { logprobs: Some(4), post_sampling_probs: true, ..Request::default() };
+        let sample = |request: &Request| {
+            let mut sampler = Sampler::new(request);
+            let sampled = sampler.sample(&mut logits.clone(), &[], &mut Scratch::default());
+            let (id, logprob) = sampled.expect("sane logits");
+            (id, logprob.expect("it was asked for"))
+        };
+        let (id, after) = sample(&request);
+        let close =
+            |id: u32, p: f32| (f64::from(p.exp()) / expected[id as usize] - 1.0).abs() < 1e-4;
+        assert!(close(id, after.logprob));
+        assert_eq!(after.top.len(), 4);
+        assert!(after.top.iter().all(|&(id, p)| close(id, p)) && after.top[0].1 > after.top[3].1);
+
+        let greedy = Sampling { temperature: 0.0, ..Sampling::default() };
+        let (id, after) = sample(&Request { sampling: greedy, ..request });
+        assert_eq!((after.logprob, after.top), (0.0, vec![(id, 0.0)]), "there is no other");
     }
 
     #[test]

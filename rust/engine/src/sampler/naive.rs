@@ -2,13 +2,17 @@
 
 use super::Sampling;
 use super::candidates::{Candidate, Candidates};
-use super::chain::Stage;
+use super::chain::{Place, Stage};
 use super::rng::Rng;
+
+/// All tokens.
+pub(crate) fn by_id(logits: &[f32]) -> Vec<Candidate> {
+    logits.iter().enumerate().map(|(id, &logit)| Candidate { id: id as u32, logit }).collect()
+}
 
 /// All tokens, the most likely first, of equal ones the lower id.
 pub(crate) fn sorted(logits: &[f32]) -> Vec<Candidate> {
-    let mut list: Vec<Candidate> =
-        logits.iter().enumerate().map(|(id, &logit)| Candidate { id: id as u32, logit }).collect();
+    let mut list = by_id(logits);
     // The sort is stable, so ids stay in order.
     list.sort_by(|a, b| b.logit.total_cmp(&a.logit));
     list
@@ -26,7 +30,7 @@ pub(crate) fn apply(logits: &[f32], stage: Option<Box<dyn Stage>>) -> Vec<Candid
     let mut list = Vec::new();
     let mut candidates = Candidates::new(&mut logits, &mut list);
     if let Some(mut stage) = stage {
-        stage.apply(&mut candidates, &[]);
+        stage.apply(&mut candidates, &mut Place::for_test(&[], Rng::new(0)));
     }
     candidates.list().sort_by_key(|c| c.id);
     list
@@ -34,6 +38,17 @@ pub(crate) fn apply(logits: &[f32], stage: Option<Box<dyn Stage>>) -> Vec<Candid
 
 pub(crate) fn ids(logits: &[f32], stage: Option<Box<dyn Stage>>) -> Vec<u32> {
     sorted_ids(&apply(logits, stage))
+}
+
+/// The same when the candidates are listed already.
+fn ids_of_listed(logits: &[f32], stage: Option<Box<dyn Stage>>) -> Vec<u32> {
+    let (mut logits, mut list) = (logits.to_vec(), Vec::new());
+    let mut candidates = Candidates::new(&mut logits, &mut list);
+    candidates.list();
+    if let Some(mut stage) = stage {
+        stage.apply(&mut candidates, &mut Place::for_test(&[], Rng::new(0)));
+    }
+    sorted_ids(&list)
 }
 
 pub(crate) fn sorted_ids(list: &[Candidate]) -> Vec<u32> {
@@ -59,8 +74,13 @@ pub(crate) fn compare(
                     let mut sampling = Sampling { min_keep, ..Sampling::default() };
                     set(&mut sampling, p);
                     let expected = sorted_ids(&reference(sorted(&logits), &sampling));
-                    let got = ids(&logits, build(&sampling));
-                    assert_eq!(got, expected, "n {n}, scale {scale}, p {p}, keep {min_keep}");
+                    let case = format!("n {n}, scale {scale}, p {p}, keep {min_keep}");
+                    assert_eq!(ids(&logits, build(&sampling)), expected, "{case}");
+                    assert_eq!(
+                        ids_of_listed(&logits, build(&sampling)),
+                        expected,
+                        "{case}, listed"
+                    );
                 }
             }
         }

@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, RandomState};
 const MULTIPLIER: u64 = 6364136223846793005;
 const STREAM: u64 = 54;
 
-/// A request's own generator.
+#[derive(Clone)]
 pub(crate) struct Rng {
     state: u64,
     increment: u64,
@@ -29,6 +29,20 @@ impl Rng {
         Rng::new(RandomState::new().hash_one(0))
     }
 
+    /// A generator of its own for what comes next; the same one until `step`.
+    pub fn fork(&self) -> Rng {
+        Rng::new(self.clone().next_u64())
+    }
+
+    /// Goes on to what comes after.
+    pub fn step(&mut self) {
+        self.next_u64();
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        u64::from(self.next_u32()) << 32 | u64::from(self.next_u32())
+    }
+
     pub fn next_u32(&mut self) -> u32 {
         let old = self.state;
         self.state = old.wrapping_mul(MULTIPLIER).wrapping_add(self.increment);
@@ -38,8 +52,7 @@ impl Rng {
 
     /// A number of [0, 1) with 53 random bits.
     pub fn uniform(&mut self) -> f64 {
-        let bits = u64::from(self.next_u32()) << 32 | u64::from(self.next_u32());
-        (bits >> 11) as f64 / (1u64 << 53) as f64
+        (self.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
 }
 
@@ -64,6 +77,15 @@ mod tests {
             counts[(rng.uniform() * 10.0) as usize] += 1;
         }
         assert!(counts.iter().all(|n| (900..1100).contains(n)), "{counts:?}");
+    }
+
+    #[test]
+    fn forks_are_the_same_until_the_next_step() {
+        let mut rng = Rng::new(7);
+        let first = rng.fork().next_u64();
+        assert_eq!(rng.fork().next_u64(), first);
+        rng.step();
+        assert_ne!(rng.fork().next_u64(), first);
     }
 
     #[test]

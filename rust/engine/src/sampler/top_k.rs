@@ -3,7 +3,7 @@
 
 use super::Sampling;
 use super::candidates::Candidates;
-use super::chain::Stage;
+use super::chain::{Effect, Place, Stage};
 
 struct TopK {
     k: usize,
@@ -15,7 +15,11 @@ pub(crate) fn build(sampling: &Sampling) -> Option<Box<dyn Stage>> {
 }
 
 impl Stage for TopK {
-    fn apply(&mut self, candidates: &mut Candidates, _history: &[u32]) {
+    fn apply(&mut self, candidates: &mut Candidates, _place: &mut Place) {
         candidates.keep_best(self.k);
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::Narrows
     }
 }

@@ -2,8 +2,8 @@
 //! at least p (Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration").
 
 use super::Sampling;
-use super::candidates::{Candidates, Softmax, by_rank, keep_until};
-use super::chain::Stage;
+use super::candidates::{Candidates, by_rank, keep_until};
+use super::chain::{Effect, Place, Stage};
 
 struct TopP {
     p: f64,
@@ -16,20 +16,20 @@ pub(crate) fn build(sampling: &Sampling) -> Option<Box<dyn Stage>> {
 }
 
 impl Stage for TopP {
-    fn apply(&mut self, candidates: &mut Candidates, _history: &[u32]) {
-        let list = candidates.list();
-        let Some(softmax) = Softmax::of(list) else {
+    fn apply(&mut self, candidates: &mut Candidates, _place: &mut Place) {
+        let Some(softmax) = candidates.softmax() else {
             return;
         };
         // Tokens below this have less than (1 - p) / 2 together, so they are never among the kept: most
         // of a large vocabulary need not be sorted.
-        let negligible = (1.0 - self.p) / 2.0 * softmax.total / list.len() as f64;
-        let threshold = softmax.max + negligible.ln() as f32;
-        if list.iter().filter(|c| c.logit >= threshold).count() >= self.min_keep {
-            list.retain(|c| c.logit >= threshold);
-        }
+        let negligible = (1.0 - self.p) / 2.0 * softmax.total / candidates.len() as f64;
+        candidates.keep_from(softmax.max + negligible.ln() as f32, self.min_keep);
         let enough = |sum, kept| sum >= self.p * softmax.total && kept >= self.min_keep;
-        keep_until(list, by_rank, |candidate| softmax.weight(candidate), enough);
+        keep_until(candidates.list(), by_rank, |c| softmax.weight(c.logit), enough);
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::Narrows
     }
 }
 

@@ -3,8 +3,8 @@
 //! whose probabilities add up to more than `typical_p`.
 
 use super::Sampling;
-use super::candidates::{Candidate, Candidates, Softmax, keep_until};
-use super::chain::Stage;
+use super::candidates::{Candidate, Candidates, keep_until};
+use super::chain::{Place, Stage};
 
 struct TypP {
     p: f64,
@@ -18,21 +18,19 @@ pub(crate) fn build(sampling: &Sampling) -> Option<Box<dyn Stage>> {
 }
 
 impl Stage for TypP {
-    fn apply(&mut self, candidates: &mut Candidates, _history: &[u32]) {
-        let list = candidates.list();
-        let Some(softmax) = Softmax::of(list) else {
+    fn apply(&mut self, candidates: &mut Candidates, _place: &mut Place) {
+        let Some(softmax) = candidates.softmax() else {
             return;
         };
-        let surprise = |c: &Candidate| -softmax.log_probability(c);
-        let weighted = |c: &Candidate| softmax.weight(c) * surprise(c);
-        let entropy = list.iter().map(weighted).sum::<f64>() / softmax.total;
-        let strangeness = |c: &Candidate| (surprise(c) - entropy).abs();
+        // The logit with the surprise that equals the entropy.
+        let typical = softmax.normalizer() - softmax.entropy();
+        let strangeness = |c: &Candidate| (f64::from(c.logit) - typical).abs();
         let order = |a: &Candidate, b: &Candidate| {
             let rising = strangeness(a).total_cmp(&strangeness(b));
             rising.then(a.id.cmp(&b.id))
         };
         let enough = |sum, kept| sum > self.p * softmax.total && kept >= self.min_keep;
-        keep_until(list, order, |candidate| softmax.weight(candidate), enough);
+        keep_until(candidates.list(), order, |c| softmax.weight(c.logit), enough);
     }
 }
 
