@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "Breakers",
     "Engine",
     "Finished",
     "Gguf",
@@ -22,10 +23,12 @@ __all__ = [
     "cpu_info",
     "dequantize",
     "machine_peak",
+    "samplers",
 ]
 
 def cpu_info() -> dict[str, Any]: ...
 def dequantize(data: bytes, type_name: str, n_elements: int) -> npt.NDArray[np.float32]: ...
+def samplers() -> dict[str, str]: ...
 def machine_peak(n_threads: int | None = None, seconds: float = 0.3) -> dict[str, Any]: ...
 
 @final
@@ -114,6 +117,12 @@ class Finished:
     def predicted_ms(self) -> float: ...
     @property
     def queue_ms(self) -> float: ...
+
+@final
+class Breakers:
+    """Token sequences across which DRY does not take text for repeated."""
+
+    def __new__(cls, sequences: Sequence[tuple[int, Sequence[int]]]) -> Breakers: ...
 
 @final
 class Strings:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from shell import Farthing
 
+from farthing.api.sampling import NAMES
 from models import STORY_TEXT
 
 REST = STORY_TEXT.removeprefix(" Once upon")
@@ -38,6 +39,84 @@ def test_sampling_flags(farthing: Farthing, story: Path) -> None:
     hot = [*words[:-2], "--temp", 50, "--top-k", 0, "--top-p", 1, "--min-p", 0, "-n", 20]
     once, again, other = (farthing(*hot, "--seed", seed).stdout for seed in (1, 1, 2))
     assert once == again != other
+
+
+def test_samplers_by_name_and_by_letter(farthing: Farthing, story: Path) -> None:
+    words = ["run", story, "Once upon", "--raw", "--temp", 50, "-n", 20, "-s", 1]
+    assert farthing(*words, "--samplers", "top-k;temp", "--top-k", 1).stdout == REST + "\n"
+    assert farthing(*words, "--sampler-seq", "kt", "--top-k", 1).stdout == REST + "\n"
+    assert farthing(*words, "--sampler-seq", "t", "--top-k", 1).stdout != REST + "\n"
+    wrong = farthing(*words, "--sampler-seq", "kq")
+    assert wrong.returncode == 2
+    assert "'q' is not one of e (penalties), d (dry)" in wrong.stderr
+
+
+def test_breakers_may_be_escaped_or_none(farthing: Farthing, story: Path) -> None:
+    words = ["run", story, "Once upon a time, Once upon", "--raw", "--temp", 0, "-n", 1]
+    words += ["--dry-multiplier", 1000, "--dry-allowed-length", 1]
+    breaker = "--dry-sequence-breaker"
+    assert farthing(*words).stdout != " a\n"
+    assert farthing(*words, breaker, "none").stdout != " a\n"
+    assert farthing(*words, breaker, "upon").stdout == " a\n"
+    assert farthing(*words, breaker, "zz", breaker, r"\"").stdout != " a\n"
+
+
+BAD = {
+    "--samplers": "q",
+    "--dynatemp-range": "-1",
+    "--dynatemp-exp": "-1",
+    "--top-p": "3",
+    "--min-p": "3",
+    "--typical": "3",
+    "--top-nsigma": "nan",
+    "--xtc-probability": "3",
+    "--xtc-threshold": "3",
+    "--min-keep": "-1",
+    "--repeat-last-n": "-2",
+    "--repeat-penalty": "0",
+    "--presence-penalty": "nan",
+    "--frequency-penalty": "nan",
+    "--dry-multiplier": "-1",
+    "--dry-base": "0.5",
+    "--dry-allowed-length": "-1",
+    "--dry-penalty-last-n": "-2",
+    "--mirostat": "3",
+    "--mirostat-lr": "-1",
+    "--mirostat-ent": "-1",
+    "--adaptive-target": "2",
+    "--adaptive-decay": "1",
+    "--temp": "nan",
+    "--top-k": "4000000000",
+    "--seed": "-2",
+    "--n-predict": "-2",
+    "--logit-bias": "99999+1",
+    "--stop": "",
+    "--dry-sequence-breaker": "",
+}
+"""Values that the library refuses, so that it must have got them."""
+
+NAMED_OTHERWISE = {
+    "--dynatemp-exp": "dynatemp_exponent",
+    "--typical": "typical_p",
+    "--top-nsigma": "top_n_sigma",
+    "--mirostat-lr": "mirostat_eta",
+    "--mirostat-ent": "mirostat_tau",
+    "--temp": "temperature",
+    "--n-predict": "max_tokens",
+}
+
+
+@pytest.mark.parametrize("flag", BAD)
+def test_every_flag_reaches_the_library(farthing: Farthing, story: Path, flag: str) -> None:
+    done = farthing("run", story, "x", flag, BAD[flag])
+    assert done.returncode == 1
+    assert NAMED_OTHERWISE.get(flag, flag.strip("-").replace("-", "_")) in done.stderr
+
+
+def test_every_option_has_a_flag() -> None:
+    names = {NAMED_OTHERWISE.get(flag, flag.strip("-").replace("-", "_")) for flag in BAD}
+    names = (names - {"dry_sequence_breaker"}) | {"dry_sequence_breakers", "ignore_eos"}
+    assert names == set(NAMES) - {"logprobs", "post_sampling_probs"}
 
 
 def test_verbose_prints_timings_to_stderr(farthing: Farthing, story: Path) -> None:

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from farthing import _native
+from farthing.api.breakers import BreakerSets
 from farthing.api.chat import NAMES as CHAT_NAMES
 from farthing.api.chat import ChatSoFar, prepare_chat, shown_tokens
 from farthing.api.chat_stream import ChatStream
@@ -194,6 +195,10 @@ class Model:
             logger.warning("%s: token ids only: %s", self.path, error)
             return error
 
+    @cached_property
+    def _breaker_sets(self) -> BreakerSets:
+        return BreakerSets(self.tokenizer)
+
     def _ids(self, prompt: str | Iterable[int]) -> list[int]:
         return self.tokenizer.encode(prompt) if isinstance(prompt, str) else list(prompt)
 
@@ -239,8 +244,10 @@ class Model:
         tokenizer = None if isinstance(self._tokenizer, FarthingError) else self._tokenizer
         if tokenizer is not None:
             prepared.native["stop_tokens"] = sorted(tokenizer.eog_ids)
-        logprobs = prepared.logprobs is not None
-        generation = Generation(len(ids), tokenizer, pieces, logprobs=logprobs)
+            if prepared.breakers:
+                breakers = self._breaker_sets.find(prepared.breakers)
+                prepared.native["dry_sequence_breakers"] = breakers
+        generation = Generation(len(ids), tokenizer, pieces, logprobs=prepared.logprobs)
         return self._dispatcher.submit(ids, prepared.native), generation
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+from farthing import _native
 from farthing.errors import RequestError
 
 
 class GenerateOptions(TypedDict, total=False):
     """Names, meanings, order and defaults are llama.cpp's.
 
-    The chain is penalties, top_k, typical_p, top_p, min_p, temperature, then a random choice.
+    The chain is penalties, dry, top_n_sigma, top_k, typ_p, top_p, min_p, xtc, temperature,
+    adaptive_p, then a random choice. What is off by default is not in it until it is switched on.
     """
 
     max_tokens: int | None
@@ -22,8 +24,17 @@ class GenerateOptions(TypedDict, total=False):
     """Texts that end the generation and are not part of it; default none."""
     logprobs: int | None
     """Report log-probabilities with this many alternatives a token; None (default): none at all."""
+    post_sampling_probs: bool
+    """False: `logprobs` are the model's own; True: those of the random choice, after the chain."""
+    samplers: str | Sequence[str] | None
+    """The samplers to apply, in this order, also several times: names, or a string with `;` between
+    them; None (default): the chain above."""
     temperature: float
     """0.8; 0 or less takes the most probable token always."""
+    dynatemp_range: float
+    """0.0; above 0 the temperature lies so far below or above as the model is sure or unsure."""
+    dynatemp_exponent: float
+    """1.0; above 1 the temperature stays low for longer."""
     top_k: int
     """40; 0 switches it off."""
     top_p: float
@@ -32,8 +43,14 @@ class GenerateOptions(TypedDict, total=False):
     """0.05; 0 switches it off."""
     typical_p: float
     """1.0, which is off."""
+    top_n_sigma: float
+    """-1.0, which is off; keeps logits within so many standard deviations of the best."""
+    xtc_probability: float
+    """0.0, which is off; how often the most probable tokens are removed, all but the last."""
+    xtc_threshold: float
+    """0.1; from which probability on; above 0.5 is off."""
     min_keep: int
-    """0; candidates that top_p, min_p and typical_p must leave."""
+    """0; candidates that top_p, min_p, typical_p and xtc must leave."""
     repeat_last_n: int
     """64; how many of the last tokens the penalties look at, 0 none, -1 the whole context."""
     repeat_penalty: float
@@ -42,6 +59,26 @@ class GenerateOptions(TypedDict, total=False):
     """0.0."""
     frequency_penalty: float
     """0.0."""
+    dry_multiplier: float
+    """0.0, which is off; lowers tokens that prolong what is a repetition already."""
+    dry_base: float
+    """1.75; by how much more with each token of the repetition."""
+    dry_allowed_length: int
+    """2; shorter repetitions are left alone."""
+    dry_penalty_last_n: int
+    """64; how many of the last tokens are searched, 0 none, -1 the whole context."""
+    dry_sequence_breakers: Iterable[str] | None
+    """Texts that a repetition does not go across; None (default): newline, `:`, `"` and `*`."""
+    mirostat: int
+    """0; version 1 or 2 stands in the place of the chain but for the temperature."""
+    mirostat_tau: float
+    """5.0; the mean surprise of a token that mirostat aims at, in bits."""
+    mirostat_eta: float
+    """0.1; how fast it corrects."""
+    adaptive_target: float
+    """-1.0, which is off; prefers tokens of about this probability."""
+    adaptive_decay: float
+    """0.9; how much of the mean that is led there each token leaves, up to 0.99."""
     seed: int | None
     """Of the random choices; None or -1 (default) takes a new one each time."""
     logit_bias: Mapping[int, float]
@@ -52,7 +89,12 @@ class GenerateOptions(TypedDict, total=False):
 
 NAMES = tuple(GenerateOptions.__annotations__)
 
-_NOT_NATIVE = ("stop", "logprobs")
+DRY_SEQUENCE_BREAKERS = ("\n", ":", '"', "*")
+
+_NOT_NATIVE = ("stop", "samplers", "dry_sequence_breakers")
+
+_ALIASES = {"nucleus": "top_p", "temp": "temperature", "typ": "typ_p", "typicalp": "typ_p"}
+"""Further names of samplers, most of them llama.cpp's; hyphens and underscores do not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +102,14 @@ class Prepared:
     """Options as the parts of the library take them."""
 
     stop: list[str]
-    logprobs: int | None
+    breakers: tuple[str, ...]
+    """The sequence breakers of DRY, if that is on."""
     native: dict[str, Any]
+
+    @property
+    def logprobs(self) -> bool:
+        """Whether they were asked for."""
+        return "logprobs" in self.native
 
 
 def prepare(method: str, options: Mapping[str, Any], others: Iterable[str] = ()) -> Prepared:
@@ -77,17 +125,44 @@ def prepare(method: str, options: Mapping[str, Any], others: Iterable[str] = ())
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise TypeError(f"{method}() got an unexpected keyword argument {name!r}{hint}")
     native = {k: v for k, v in options.items() if k not in _NOT_NATIVE and v is not None}
-    logprobs = options.get("logprobs")
-    if logprobs is not None:
-        native["logprobs"] = logprobs
-    return Prepared(_stop_strings(options.get("stop")), logprobs, native)
+    if (samplers := options.get("samplers")) is not None:
+        native["samplers"] = sampler_names(samplers)
+    breakers = _strings("dry_sequence_breakers", options, DRY_SEQUENCE_BREAKERS)
+    return Prepared(
+        stop=list(_strings("stop", options)),
+        breakers=breakers if native.get("dry_multiplier") else (),
+        native=native,
+    )
 
 
-def _stop_strings(stop: Any) -> list[str]:
-    if stop is None:
-        return []
-    strings = [stop] if isinstance(stop, str) else list(stop)
+def sampler_names(given: str | Iterable[str]) -> list[str]:
+    """The samplers of a list or of `"top_k;top_p"`, as the engine calls them.
+
+    Raises RequestError for one that does not exist, with the nearest name.
+    """
+    names = [name for name in given.split(";") if name] if isinstance(given, str) else given
+    known = {name.replace("_", ""): name for name in _native.samplers()} | _ALIASES
+    found = []
+    for name in _strings("samplers", {"samplers": names}):
+        plain = name.strip().lower().replace("-", "").replace("_", "")
+        if plain not in known:
+            close = difflib.get_close_matches(plain, known, n=1)
+            hint = f"; did you mean {known[close[0]]!r}?" if close else ""
+            raise RequestError(
+                f"{name!r} in samplers is not one of {', '.join(_native.samplers())}{hint}"
+            )
+        found.append(known[plain])
+    return found
+
+
+def _strings(
+    name: str, options: Mapping[str, Any], default: tuple[str, ...] = ()
+) -> tuple[str, ...]:
+    given = options.get(name)
+    if given is None:
+        return default
+    strings = (given,) if isinstance(given, str) else tuple(given)
     for string in strings:
         if not isinstance(string, str) or not string:
-            raise RequestError(f"stop must hold non-empty strings, got {string!r}")
+            raise RequestError(f"{name} must hold non-empty strings, got {string!r}")
     return strings

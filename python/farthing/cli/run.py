@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from farthing.cli import INTERRUPTED, flags
+from farthing.cli.sampling import with_flags
 
 if TYPE_CHECKING:
     from farthing.api.model import Model
     from farthing.api.session import Conversation
 
 
+@with_flags
 def command(
     name: flags.ModelName,
     prompt: Annotated[
@@ -32,24 +34,12 @@ def command(
     verbose: Annotated[
         bool, typer.Option("-v", "--verbose", help="Print timings to stderr.")
     ] = False,
-    n_predict: flags.MaxTokens = None,
     ctx_size: flags.Context = None,
     threads: flags.Threads = None,
     kv_type: flags.KvType = "f16",
     repack: flags.Repack = None,
-    temp: flags.Temperature = None,
-    top_k: flags.TopK = None,
-    top_p: flags.TopP = None,
-    min_p: flags.MinP = None,
-    typical: flags.TypicalP = None,
-    repeat_last_n: flags.RepeatLastN = None,
-    repeat_penalty: flags.RepeatPenalty = None,
-    presence_penalty: flags.PresencePenalty = None,
-    frequency_penalty: flags.FrequencyPenalty = None,
-    seed: flags.Seed = None,
-    logit_bias: flags.LogitBias = None,
-    ignore_eos: flags.IgnoreEos = False,
-    stop: flags.Stop = None,
+    *,
+    options: dict[str, Any],
 ) -> None:
     """Generate text, or chat when there is no prompt.
 
@@ -58,22 +48,6 @@ def command(
     from farthing.api.model import Model
     from farthing.cli.repl import Repl
 
-    options = flags.given(
-        max_tokens=n_predict,
-        temperature=temp,
-        top_k=top_k,
-        top_p=top_p,
-        min_p=min_p,
-        typical_p=typical,
-        repeat_last_n=repeat_last_n,
-        repeat_penalty=repeat_penalty,
-        presence_penalty=presence_penalty,
-        frequency_penalty=frequency_penalty,
-        seed=seed,
-        logit_bias=flags.biases(logit_bias),
-        ignore_eos=ignore_eos,
-        stop=stop,
-    )
     with Model(name, n_ctx=ctx_size, n_threads=threads, kv_type=kv_type, repack=repack) as model:
         plain = raw or model.chat_template.source is None
         if plain and (system is not None or session is not None):

@@ -10,6 +10,7 @@ mod gguf;
 mod params;
 mod process;
 mod request;
+mod sampling;
 mod strings;
 mod token_model;
 mod wait;
@@ -25,6 +26,8 @@ mod _native {
     use crate::gguf::PyGguf;
     #[pymodule_export]
     use crate::request::{Finished, PyRequest, Token};
+    #[pymodule_export]
+    use crate::sampling::{PyBreakers, samplers};
     #[pymodule_export]
     use crate::strings::PyStrings;
     #[pymodule_export]

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::error::RequestError;
+use crate::sampling::PyBreakers;
 
 /// A request from its tokens and the fields of `Request` and `Sampling` by name, all optional. Raises
 /// `RequestError` for a name or a kind of value that does not exist; ranges are the engine's to check.
@@ -24,19 +25,40 @@ fn set(request: &mut Request, name: &str, value: &Bound<'_, PyAny>) -> PyResult<
         "max_tokens" => request.max_tokens = unless_minus_one(name, value)?,
         "stop_tokens" => request.stop_tokens = token_ids(name, value)?,
         "logprobs" => request.logprobs = Some(get(name, value, COUNT)?),
+        "post_sampling_probs" => request.post_sampling_probs = get(name, value, TRUTH)?,
+        "samplers" => sampling.samplers = Some(get(name, value, "a list of names")?),
         "temperature" => sampling.temperature = get(name, value, NUMBER)?,
+        "dynatemp_range" => sampling.dynatemp_range = get(name, value, NUMBER)?,
+        "dynatemp_exponent" => sampling.dynatemp_exponent = get(name, value, NUMBER)?,
         "top_k" => sampling.top_k = get(name, value, INTEGER)?,
         "top_p" => sampling.top_p = get(name, value, NUMBER)?,
         "min_p" => sampling.min_p = get(name, value, NUMBER)?,
         "typical_p" => sampling.typical_p = get(name, value, NUMBER)?,
+        "top_n_sigma" => sampling.top_n_sigma = get(name, value, NUMBER)?,
+        "xtc_probability" => sampling.xtc_probability = get(name, value, NUMBER)?,
+        "xtc_threshold" => sampling.xtc_threshold = get(name, value, NUMBER)?,
         "min_keep" => sampling.min_keep = get(name, value, COUNT)?,
         "repeat_last_n" => sampling.repeat_last_n = get(name, value, INTEGER)?,
         "repeat_penalty" => sampling.repeat_penalty = get(name, value, NUMBER)?,
         "presence_penalty" => sampling.presence_penalty = get(name, value, NUMBER)?,
         "frequency_penalty" => sampling.frequency_penalty = get(name, value, NUMBER)?,
+        "dry_multiplier" => sampling.dry_multiplier = get(name, value, NUMBER)?,
+        "dry_base" => sampling.dry_base = get(name, value, NUMBER)?,
+        "dry_allowed_length" => sampling.dry_allowed_length = get(name, value, COUNT)?,
+        "dry_penalty_last_n" => sampling.dry_penalty_last_n = get(name, value, INTEGER)?,
+        "dry_sequence_breakers" => {
+            let breakers =
+                value.cast::<PyBreakers>().map_err(|_| wrong(name, value, "Breakers"))?;
+            sampling.dry_sequence_breakers = breakers.get().breakers();
+        }
+        "mirostat" => sampling.mirostat = get(name, value, "0, 1 or 2")?,
+        "mirostat_tau" => sampling.mirostat_tau = get(name, value, NUMBER)?,
+        "mirostat_eta" => sampling.mirostat_eta = get(name, value, NUMBER)?,
+        "adaptive_target" => sampling.adaptive_target = get(name, value, NUMBER)?,
+        "adaptive_decay" => sampling.adaptive_decay = get(name, value, NUMBER)?,
         "seed" => sampling.seed = unless_minus_one(name, value)?,
         "logit_bias" => sampling.logit_bias = biases(name, value)?,
-        "ignore_eos" => sampling.ignore_eos = get(name, value, "true or false")?,
+        "ignore_eos" => sampling.ignore_eos = get(name, value, TRUTH)?,
         _ => return Err(RequestError::new_err(format!("{name} is not a parameter"))),
     }
     Ok(())
@@ -44,6 +66,7 @@ fn set(request: &mut Request, name: &str, value: &Bound<'_, PyAny>) -> PyResult<
 
 const NUMBER: &str = "a number";
 const INTEGER: &str = "an integer of 32 bits";
+const TRUTH: &str = "true or false";
 const COUNT: &str = "an integer of 0 or more";
 
 /// A value; `wanted` says what it must be.
