@@ -25,12 +25,17 @@ pub struct Config {
     /// Tokens that one pass computes; raised to `max_sequences`, so that each sequence advances in
     /// each pass.
     pub n_batch: usize,
+    /// Tokens guessed for a sequence in one pass, at most; 0 switches speculation off. It is off in any
+    /// case in models with states, which cannot go back.
+    pub n_draft_max: usize,
+    /// Whether tokens are guessed that came after the same ones before, in the prompt or the answer.
+    pub prompt_lookup: bool,
 }
 
 impl Default for Config {
-    /// A context of 4096, 8 sequences, 512 tokens a pass.
+    /// A context of 4096, 8 sequences, 512 tokens a pass, up to 16 guesses by prompt lookup.
     fn default() -> Config {
-        Config { n_ctx: 4096, max_sequences: 8, n_batch: 512 }
+        Config { n_ctx: 4096, max_sequences: 8, n_batch: 512, n_draft_max: 16, prompt_lookup: true }
     }
 }
 

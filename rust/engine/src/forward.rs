@@ -1,7 +1,8 @@
 //! What the engine needs of a model; the tests put a fake one in its place.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 use farthing_models::{Profile, Run};
 
@@ -44,6 +45,12 @@ pub trait Forward: Send {
     /// Where the time of passes goes; the engine adds its own parts.
     fn profile(&self) -> Arc<Profile> {
         Arc::new(Profile::new(1))
+    }
+
+    /// The time since some moment, by which passes are compared; a fake model has a time of its own.
+    fn clock(&self) -> Duration {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        START.elapsed()
     }
 
     /// Keeps the worker threads spinning between passes while true, for decoding; lets them sleep

@@ -5,14 +5,18 @@ use std::time::Instant;
 use farthing_models::Run;
 
 use crate::catch::catch;
+use crate::engine::Config;
 use crate::handle::Outbox;
 use crate::request::{FinishReason, Logprob, Output, Request, Timings, Usage};
 use crate::sampler::{Sampler, Scratch};
 use crate::scheduler::Outcome;
+use crate::sequence::Sequence;
+use crate::speculation::{Draft, Guesser, Kind};
 
 pub(crate) struct Generation {
     outbox: Outbox,
     sampler: Sampler,
+    guesser: Guesser,
     stop_tokens: Vec<u32>,
     notify: bool,
     /// At most so many tokens are given out.
@@ -38,13 +42,16 @@ impl Generation {
         request: Request,
         outbox: Outbox,
         submitted: Instant,
-        n_ctx: usize,
+        config: &Config,
     ) -> (Generation, Vec<u32>) {
         let n_prompt = request.tokens.len();
-        let room = n_ctx - n_prompt;
+        let room = config.n_ctx - n_prompt;
+        let n_draft_max =
+            request.n_draft_max.map_or(config.n_draft_max, |n| n.min(config.n_draft_max));
         let generation = Generation {
             outbox,
             sampler: Sampler::new(&request),
+            guesser: Guesser::new(n_draft_max, config.prompt_lookup),
             stop_tokens: request.stop_tokens,
             notify: request.notify,
             limit: request.max_tokens.map_or(room, |n| n.min(room)),
@@ -77,53 +84,85 @@ impl Generation {
         }
     }
 
-    /// Takes a computed run with its logits after the last of `tokens`, if it reaches there.
+    /// Guesses of the next tokens.
+    pub fn draft(&mut self, tokens: &[u32]) -> Draft {
+        // One token comes without being guessed.
+        self.guesser.draft(tokens, (self.limit - self.n_given).saturating_sub(1))
+    }
+
+    /// The first `n` guesses, of these kinds, are in the sequence now.
+    pub fn drafted(&mut self, kinds: &[Kind], n: usize) {
+        self.guesser.drafted(kinds, n);
+    }
+
+    /// Takes a computed run with its rows of logits, that after the last certain token of the sequence and
+    /// those after guesses, if it reaches there. Guesses that were right become certain.
     pub fn absorb(
         &mut self,
         run: &Run,
-        row: &mut [f32],
-        tokens: &[u32],
+        rows: &mut [f32],
+        sequence: &mut Sequence,
         scratch: &mut Scratch,
     ) -> Outcome {
         let end = run.start + run.tokens.len();
         self.n_computed = self.n_computed.max(end.min(self.n_prompt));
-        if row.is_empty() {
+        if rows.is_empty() {
             return Outcome::Continue;
         }
         if self.n_given == self.limit {
             self.finish(FinishReason::Length, Vec::new());
             return Outcome::Done;
         }
-        let sampler = &mut self.sampler;
-        let sampled = catch("choosing a token", || {
-            let sampled = sampler.sample(row, tokens, scratch)?;
-            sampler.accept(sampled.0);
-            Ok(sampled)
-        });
-        match sampled.and_then(|result| result) {
-            Ok((id, logprob)) => self.give(id, logprob),
-            Err(message) => {
-                self.fail(message);
-                Outcome::Failed
+        let (n_rows, mut n_right) = (run.n_rows(), 0);
+        let mut outputs = Vec::with_capacity(n_rows);
+        let (mut outcome, mut end) = (Outcome::Continue, None);
+        for row in rows.chunks_exact_mut(rows.len() / n_rows) {
+            let tokens = &sequence.tokens[..sequence.n_certain()];
+            let sampler = &mut self.sampler;
+            let sampled = catch("choosing a token", || {
+                let sampled = sampler.sample(row, tokens, scratch)?;
+                sampler.accept(sampled.0);
+                Ok(sampled)
+            });
+            outcome = match sampled.and_then(|result| result) {
+                Ok((id, logprob)) => {
+                    end = self.give(id, logprob, &mut outputs);
+                    if end.is_some() { Outcome::Done } else { Outcome::Append(id) }
+                }
+                Err(message) => {
+                    outputs.push(Output::Error(message));
+                    Outcome::Failed
+                }
+            };
+            match outcome {
+                Outcome::Append(id) if n_right + 1 < n_rows && sequence.accept(id) => n_right += 1,
+                _ => break,
             }
         }
+        let ended = matches!(outcome, Outcome::Done | Outcome::Failed);
+        self.guesser.verified(n_rows - 1, n_right, ended);
+        match end {
+            Some(reason) => self.finish(reason, outputs),
+            None => self.outbox.send(outputs, ended),
+        }
+        outcome
     }
 
-    fn give(&mut self, id: u32, logprob: Option<Logprob>) -> Outcome {
+    /// Adds a chosen token to the outputs; says why it is the last one, if it is.
+    fn give(
+        &mut self,
+        id: u32,
+        logprob: Option<Logprob>,
+        outputs: &mut Vec<Output>,
+    ) -> Option<FinishReason> {
         self.first_token.get_or_insert_with(Instant::now);
         self.n_chosen += 1;
         if self.stop_tokens.contains(&id) {
-            self.finish(FinishReason::Stop, Vec::new());
-            return Outcome::Done;
+            return Some(FinishReason::Stop);
         }
         self.n_given += 1;
-        let token = Output::Token { id, logprob };
-        if self.n_given == self.limit {
-            self.finish(FinishReason::Length, vec![token]);
-            return Outcome::Done;
-        }
-        self.outbox.send(vec![token], false);
-        Outcome::Append(id)
+        outputs.push(Output::Token { id, logprob });
+        (self.n_given == self.limit).then_some(FinishReason::Length)
     }
 
     /// Ends the answer after these last outputs.
@@ -157,6 +196,8 @@ impl Generation {
             prompt_n: self.n_computed - self.n_cached,
             predicted_n: self.n_chosen,
             cached_n: self.n_cached,
+            draft_n: self.guesser.n_drafted,
+            draft_n_accepted: self.guesser.n_accepted,
         }
     }
 }

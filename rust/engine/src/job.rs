@@ -10,6 +10,7 @@ use crate::request::FinishReason;
 use crate::sampler::Scratch;
 use crate::scheduler::Outcome;
 use crate::sequence::Sequence;
+use crate::speculation::{Draft, Kind};
 
 pub(crate) enum Job {
     Generate(Box<Generation>),
@@ -32,6 +33,21 @@ impl Job {
         }
     }
 
+    /// Guesses of the tokens after those of its sequence.
+    pub fn draft(&mut self, sequence: &Sequence) -> Draft {
+        match self {
+            Job::Generate(generation) => generation.draft(&sequence.tokens),
+            Job::Evaluate(_) => Draft::default(),
+        }
+    }
+
+    /// The guesses that its sequence got, the first of those it gave.
+    pub fn drafted(&mut self, kinds: &[Kind], n: usize) {
+        if let Job::Generate(generation) = self {
+            generation.drafted(kinds, n);
+        }
+    }
+
     /// A pass with a run of it begins.
     pub fn start(&mut self, sequence: &Sequence) {
         if let Job::Generate(generation) = self {
@@ -42,13 +58,13 @@ impl Job {
     /// Takes a computed run of the sequence with its rows of logits.
     pub fn absorb(
         &mut self,
-        sequence: &Sequence,
+        sequence: &mut Sequence,
         run: &Run,
         rows: &mut [f32],
         scratch: &mut Scratch,
     ) -> Outcome {
         match self {
-            Job::Generate(generation) => generation.absorb(run, rows, &sequence.tokens, scratch),
+            Job::Generate(generation) => generation.absorb(run, rows, sequence, scratch),
             Job::Evaluate(collector) => {
                 collector.put(run.start * (rows.len() / run.tokens.len()), rows);
                 if run.start + run.tokens.len() < sequence.tokens.len() {

@@ -26,6 +26,7 @@ mod request;
 mod sampler;
 mod scheduler;
 mod sequence;
+mod speculation;
 mod states;
 mod worker;
 

@@ -25,6 +25,9 @@ pub struct Request {
     /// Whether these are those of the draw, after bias, penalties and samplers, rather than the
     /// model's own. Then only tokens that could have been drawn are listed.
     pub post_sampling_probs: bool,
+    /// At most this many tokens are guessed for a pass; `None` stands for
+    /// [`Config::n_draft_max`](crate::Config::n_draft_max), 0 for none. The answer is the same.
+    pub n_draft_max: Option<usize>,
     /// Whether [`Engine::wait_ready`](crate::Engine::wait_ready) reports this request.
     pub notify: bool,
 }
@@ -152,4 +155,8 @@ pub struct Timings {
     pub predicted_n: usize,
     /// Tokens of the prompt taken from earlier requests.
     pub cached_n: usize,
+    /// Tokens guessed and computed.
+    pub draft_n: usize,
+    /// Those of them that were right.
+    pub draft_n_accepted: usize,
 }

@@ -91,6 +91,40 @@ impl Scheduler {
         self.running.binary_search_by_key(&id, |s| s.id).ok()
     }
 
+    /// The same, to be changed.
+    pub fn running_mut(&mut self, id: u64) -> Option<&mut Sequence> {
+        self.index(id).map(|index| &mut self.running[index])
+    }
+
+    /// The sequences to which guesses may be added.
+    pub fn takers(&self) -> impl Iterator<Item = &Sequence> {
+        self.running.iter().filter(|s| s.takes_draft())
+    }
+
+    /// Tokens that the running sequences wait for.
+    pub fn n_remaining(&self) -> usize {
+        self.running.iter().map(Sequence::remaining).sum()
+    }
+
+    /// Adds guesses to a sequence, as many as have pages that nobody else needs now; says how many.
+    pub fn draft(&mut self, id: u64, tokens: &[u32]) -> usize {
+        let spare = self.pager.n_pages().saturating_sub(self.pager.n_held() + self.n_promised());
+        let Some(index) = self.index(id) else {
+            return 0;
+        };
+        let sequence = &self.running[index];
+        let n_pages = self.reserve(sequence).max(sequence.pages.len()) + spare;
+        let room = (n_pages * self.pager.page_len()).saturating_sub(sequence.tokens.len());
+        let n = tokens.len().min(room);
+        self.running[index].draft(&tokens[..n]);
+        n
+    }
+
+    /// Pages that the running sequences do not have yet but will need.
+    fn n_promised(&self) -> usize {
+        self.running.iter().map(|s| self.reserve(s).saturating_sub(s.pages.len())).sum()
+    }
+
     /// Puts a sequence, younger than all others, into the queue.
     pub fn add(&mut self, sequence: Sequence) {
         self.waiting.push_back(sequence);
@@ -125,7 +159,8 @@ impl Scheduler {
                 continue;
             };
             let sequence = &mut self.running[index];
-            sequence.computed += run.tokens.len();
+            sequence.discard_draft();
+            sequence.computed = (run.start + run.tokens.len()).min(sequence.tokens.len());
             self.states.release(sequence.state);
             sequence.state = sequence.next_state.take();
             match outcome {
@@ -160,9 +195,7 @@ impl Scheduler {
                 Match::default()
             };
             let needed = self.reserve(next) - self.prefixes.held_pages(found, &self.pager);
-            let promised: usize =
-                self.running.iter().map(|s| self.reserve(s).saturating_sub(s.pages.len())).sum();
-            if self.pager.n_held() + promised + needed > self.pager.n_pages() {
+            if self.pager.n_held() + self.n_promised() + needed > self.pager.n_pages() {
                 return;
             }
             let Some(mut sequence) = self.waiting.pop_front() else {
@@ -242,6 +275,7 @@ impl Scheduler {
     /// Puts the youngest running sequence back to the head of the queue.
     fn preempt(&mut self) {
         if let Some(mut sequence) = self.running.pop() {
+            sequence.discard_draft();
             self.free(&mut sequence, true);
             self.waiting.push_front(sequence);
         }

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Instant;
 
-use farthing_models::{Part, Wants};
+use farthing_models::{Part, Run, Wants};
 
 use crate::catch::catch;
 use crate::engine::{Config, Shared, Status, lock};
@@ -20,6 +20,7 @@ use crate::request::Request;
 use crate::sampler::Scratch;
 use crate::scheduler::{Limits, Outcome, Scheduler, Step};
 use crate::sequence::Sequence;
+use crate::speculation::{Costs, Draft, choose};
 
 /// Evaluations get at most so many bytes of logits from one pass.
 const EVALUATION_BYTES: usize = 64 << 20;
@@ -56,6 +57,7 @@ pub(crate) struct Worker {
     jobs: BTreeMap<u64, Job>,
     /// Requests with new outputs whose readers want to be told.
     ready: Vec<u64>,
+    costs: Costs,
     logits: Vec<f32>,
     scratch: Scratch,
 }
@@ -72,10 +74,14 @@ impl Drop for CloseReady {
 impl Worker {
     pub fn new(
         model: Box<dyn Forward>,
-        config: Config,
+        mut config: Config,
         commands: Receiver<Command>,
         shared: Arc<Shared>,
     ) -> Worker {
+        if model.n_states() > 0 {
+            // A state cannot go back to before a wrong guess.
+            config.n_draft_max = 0;
+        }
         let row_bytes = model.n_vocab().max(1) * size_of::<f32>();
         let limits = Limits {
             n_ctx: config.n_ctx,
@@ -92,6 +98,7 @@ impl Worker {
             scheduler,
             jobs: BTreeMap::new(),
             ready: Vec::new(),
+            costs: Costs::default(),
             logits: Vec::new(),
             scratch: Scratch::default(),
         }
@@ -141,7 +148,7 @@ impl Worker {
 
     fn generate(&mut self, command: GenerateCommand) {
         let GenerateCommand { id, request, outbox, submitted } = command;
-        let (generation, tokens) = Generation::new(request, outbox, submitted, self.config.n_ctx);
+        let (generation, tokens) = Generation::new(request, outbox, submitted, &self.config);
         self.jobs.insert(id, Job::Generate(Box::new(generation)));
         self.scheduler.add(Sequence::new(id, tokens, Wants::Last));
     }
@@ -177,6 +184,8 @@ impl Worker {
     /// One pass.
     fn step(&mut self) {
         let budget = self.config.n_batch.max(self.config.max_sequences);
+        self.draft(budget);
+        let start = self.model.clock();
         let step = self.scheduler.plan(budget);
         debug_assert!(!step.runs.is_empty(), "there is always a sequence that fits");
         for id in &step.ids {
@@ -193,13 +202,39 @@ impl Worker {
         let result = self.forward(&step);
         self.shared.gate.end();
         match result {
-            Ok(()) => self.absorb(&step),
+            Ok(()) => {
+                self.absorb(&step);
+                let n_tokens: usize = step.runs.iter().map(|run| run.tokens.len()).sum();
+                if n_tokens == step.runs.iter().map(Run::n_rows).sum() {
+                    self.costs.learn(n_tokens, (self.model.clock() - start).as_secs_f64());
+                }
+            }
             // Who was waiting for it is swept; for others it is planned again.
             Err(ForwardError::Interrupted) => {}
             Err(ForwardError::Failed(message)) => {
                 for &id in &step.ids {
                     self.end(id, false, |job| job.fail(message.clone()));
                 }
+            }
+        }
+    }
+
+    /// Guesses what comes after sequences that generate.
+    fn draft(&mut self, budget: usize) {
+        let drafts: Vec<(u64, Draft)> = self
+            .scheduler
+            .takers()
+            .filter_map(|s| Some((s.id, self.jobs.get_mut(&s.id)?.draft(s))))
+            .collect();
+        if drafts.iter().all(|(_, draft)| draft.tokens.is_empty()) {
+            return;
+        }
+        let n_rows = self.scheduler.n_remaining().min(budget);
+        let lengths = choose(&drafts, n_rows, &self.costs);
+        for ((id, draft), n) in drafts.iter().zip(lengths) {
+            let n = self.scheduler.draft(*id, &draft.tokens[..n]);
+            if let Some(job) = self.jobs.get_mut(id) {
+                job.drafted(&draft.kinds, n);
             }
         }
     }
@@ -228,7 +263,8 @@ impl Worker {
         for (id, run) in step.ids.iter().zip(&step.runs) {
             let (rows, others) = mem::take(&mut rest).split_at_mut(run.n_rows() * n_vocab);
             rest = others;
-            let (Some(job), Some(sequence)) = (self.jobs.get_mut(id), self.scheduler.running(*id))
+            let (Some(job), Some(sequence)) =
+                (self.jobs.get_mut(id), self.scheduler.running_mut(*id))
             else {
                 outcomes.push(Outcome::Failed);
                 continue;

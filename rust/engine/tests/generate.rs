@@ -131,7 +131,7 @@ fn bad_requests_are_refused_with_names_and_numbers() {
 
 #[test]
 fn bad_limits_are_refused() {
-    let good = Config { n_ctx: 32, max_sequences: 1, n_batch: 1 };
+    let good = Config { n_ctx: 32, max_sequences: 1, n_batch: 1, ..Config::default() };
     let refusal = |config| {
         let engine = Engine::start(Box::new(Fake::new(8, 4)), config);
         engine.err().map(|error: Error| error.to_string())

@@ -147,6 +147,18 @@ impl Finished {
         self.timings.predicted_ms
     }
 
+    /// Tokens guessed and computed.
+    #[getter]
+    fn draft_n(&self) -> usize {
+        self.timings.draft_n
+    }
+
+    /// Those of them that were right.
+    #[getter]
+    fn draft_n_accepted(&self) -> usize {
+        self.timings.draft_n_accepted
+    }
+
     /// Milliseconds in the queue, before the first pass.
     #[getter]
     fn queue_ms(&self) -> f64 {

@@ -10,7 +10,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use farthing_engine::{
-    Config, Engine, FinishReason, Forward, ForwardError, Handle, Output, Request, Sampling, Usage,
+    Config, Engine, FinishReason, Forward, ForwardError, Handle, Output, Request, Sampling,
+    Timings, Usage,
 };
 use farthing_models::{Run, Wants};
 
@@ -30,6 +31,13 @@ pub struct Fake {
     states: Vec<Option<Vec<u32>>>,
     /// Time for each token.
     pub delay: Duration,
+    /// What a pass and each token of it take by the clock that it shows.
+    costs: [Duration; 2],
+    clock: Duration,
+    /// Its logits depend on so many of the last tokens, and a little on the others.
+    pub order: usize,
+    /// Of its engines.
+    pub n_draft_max: usize,
     pub log: Arc<Mutex<Log>>,
     pub interrupt: Arc<AtomicBool>,
     paused: Arc<AtomicBool>,
@@ -49,6 +57,10 @@ impl Fake {
             n_pages,
             states: Vec::new(),
             delay: Duration::ZERO,
+            costs: [Duration::ZERO; 2],
+            clock: Duration::ZERO,
+            order: usize::MAX,
+            n_draft_max: 0,
             log: Arc::default(),
             interrupt: Arc::default(),
             paused: Arc::default(),
@@ -58,6 +70,24 @@ impl Fake {
 
     pub fn slow(mut self, delay: Duration) -> Fake {
         self.delay = delay;
+        self
+    }
+
+    /// The same where a pass takes `pass` and `token` for each of its tokens, by its clock.
+    pub fn timed(mut self, pass: Duration, token: Duration) -> Fake {
+        self.costs = [pass, token];
+        self
+    }
+
+    /// The same with a short memory, so that its text repeats itself.
+    pub fn of_order(mut self, order: usize) -> Fake {
+        self.order = order;
+        self
+    }
+
+    /// The same, and its engines guess so many tokens.
+    pub fn drafting(mut self, n_draft_max: usize) -> Fake {
+        self.n_draft_max = n_draft_max;
         self
     }
 
@@ -72,7 +102,8 @@ impl Fake {
     }
 
     pub fn start_with(&self, n_ctx: usize, max_sequences: usize, n_batch: usize) -> Engine {
-        let config = Config { n_ctx, max_sequences, n_batch };
+        let n_draft_max = self.n_draft_max;
+        let config = Config { n_ctx, max_sequences, n_batch, n_draft_max, ..Config::default() };
         Engine::start(Box::new(self.clone()), config).expect("the limits are valid")
     }
 
@@ -97,6 +128,15 @@ impl Fake {
 
     fn slot(&self, run: &Run, position: usize) -> usize {
         run.pages[position / self.page_len] as usize * self.page_len + position % self.page_len
+    }
+
+    fn logits_after(&self, seen: &[u32]) -> Vec<f32> {
+        let all = logits_after(seen);
+        if seen.len() <= self.order {
+            return all;
+        }
+        let some = logits_after(&seen[seen.len() - self.order..]);
+        some.iter().zip(all).map(|(some, all)| some + all / 1000.0).collect()
     }
 
     /// No page that a run writes is seen by another one.
@@ -139,6 +179,8 @@ impl Forward for Fake {
 
     fn forward(&mut self, runs: &[Run], logits: &mut Vec<f32>) -> Result<(), ForwardError> {
         self.log.lock().expect("not poisoned").passes.push(runs.to_vec());
+        let n_tokens: usize = runs.iter().map(|run| run.tokens.len()).sum();
+        self.clock += self.costs[0] + self.costs[1] * n_tokens as u32;
         self.check(runs);
         while self.paused.load(Ordering::SeqCst) {
             thread::sleep(Duration::from_micros(100));
@@ -192,11 +234,15 @@ impl Forward for Fake {
                             other => panic!("position {i} holds {other:?}"),
                         })
                         .collect();
-                    logits.extend(logits_after(&seen));
+                    logits.extend(self.logits_after(&seen));
                 }
             }
         }
         Ok(())
+    }
+
+    fn clock(&self) -> Duration {
+        self.clock
     }
 
     fn awake(&mut self, awake: bool) {
@@ -260,6 +306,13 @@ impl Answer {
     pub fn finished(&self) -> (FinishReason, Usage) {
         match self.outputs.last() {
             Some(Output::Finished { reason, usage, .. }) => (*reason, *usage),
+            other => panic!("ended with {other:?}"),
+        }
+    }
+
+    pub fn timings(&self) -> Timings {
+        match self.outputs.last() {
+            Some(Output::Finished { timings, .. }) => *timings,
             other => panic!("ended with {other:?}"),
         }
     }

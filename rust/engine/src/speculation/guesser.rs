@@ -1,0 +1,63 @@
+//! One request's guesses.
+
+use super::{Acceptance, Draft, Kind, Lookup};
+
+pub(crate) struct Guesser {
+    /// Guesses for a pass, at most.
+    n_max: usize,
+    lookup: Option<Lookup>,
+    acceptance: Acceptance,
+    /// The kinds of the guesses in the sequence.
+    kinds: Vec<Kind>,
+    /// Guesses computed.
+    pub n_drafted: usize,
+    /// Those of them that were right.
+    pub n_accepted: usize,
+}
+
+impl Guesser {
+    /// Guesses `n_max` tokens for a pass at most, from earlier places of the text if `lookup`.
+    pub fn new(n_max: usize, lookup: bool) -> Guesser {
+        Guesser {
+            n_max,
+            lookup: (lookup && n_max > 0).then(Lookup::default),
+            acceptance: Acceptance::default(),
+            kinds: Vec::new(),
+            n_drafted: 0,
+            n_accepted: 0,
+        }
+    }
+
+    /// Guesses of the tokens after these, at most `room`.
+    pub fn draft(&mut self, tokens: &[u32], room: usize) -> Draft {
+        let n = self.n_max.min(room);
+        let Some(lookup) = self.lookup.as_mut().filter(|_| n > 0) else {
+            return Draft::default();
+        };
+        let Some(found) = lookup.find(tokens) else {
+            return Draft::default();
+        };
+        // With each guess that is right the match is longer.
+        let kinds: Vec<Kind> = (found.length..found.length + n).map(Kind::lookup).collect();
+        let chances = self.acceptance.chances(&kinds);
+        Draft { tokens: found.continuation(tokens, n), kinds, chances }
+    }
+
+    /// Of guesses of these kinds the first `n` are in the sequence now.
+    pub fn drafted(&mut self, kinds: &[Kind], n: usize) {
+        self.kinds.clear();
+        self.kinds.extend_from_slice(&kinds[..n]);
+        if let (0, Some(first)) = (n, kinds.first()) {
+            self.acceptance.skip(*first);
+        }
+    }
+
+    /// `n` guesses were computed, of which `n_right` were right; `ended` says that no token was chosen
+    /// after those.
+    pub fn verified(&mut self, n: usize, n_right: usize, ended: bool) {
+        let known = if ended { n_right } else { n };
+        self.acceptance.learn(&self.kinds[..known.min(self.kinds.len())], n_right);
+        self.n_drafted += n;
+        self.n_accepted += n_right;
+    }
+}
