@@ -54,6 +54,10 @@ class Timings:
     """Tokens chosen, the end-of-text token among them."""
     predicted_ms: float
     """From the first token to the end."""
+    draft_n: int = 0
+    """Tokens that were guessed and computed along."""
+    draft_n_accepted: int = 0
+    """Those of them that were right."""
 
     @property
     def prompt_per_second(self) -> float:

@@ -130,6 +130,8 @@ class Generation(Generic[Piece]):
             prompt_ms=end.prompt_ms,
             predicted_n=end.predicted_n,
             predicted_ms=end.predicted_ms,
+            draft_n=end.draft_n,
+            draft_n_accepted=end.draft_n_accepted,
         )
 
     def _logprob(self, token: _native.Token) -> TokenLogprob:

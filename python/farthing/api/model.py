@@ -61,6 +61,8 @@ class Model:
         max_sequences: int = 8,
         n_batch: int = 512,
         repack: bool | None = None,
+        n_draft_max: int = 16,
+        prompt_lookup: bool = True,
     ) -> None:
         """Load a GGUF file.
 
@@ -72,6 +74,11 @@ class Model:
         computes, `repack` whether weights are rearranged in memory at their second use
         (default: if they take up to 40 % of what is available; results are the same), which is
         faster than the file's own order but is not shared with other processes.
+
+        With `prompt_lookup`, tokens that came after the same ones earlier in the prompt or the
+        answer are guessed and computed along, up to `n_draft_max` in a pass and as many as pay: the
+        text is the same, sooner where it repeats. 0 switches it off. Models with recurrent layers
+        go without.
 
         Raises ModelFileError, UnsupportedModelError, OutOfMemoryError, or RequestError for an
         argument out of range.
@@ -86,6 +93,8 @@ class Model:
             max_sequences=max_sequences,
             n_batch=n_batch,
             repack=repack,
+            n_draft_max=n_draft_max,
+            prompt_lookup=prompt_lookup,
         )
         self._dispatcher = Dispatcher(self._engine)
         _open_models.add(self)

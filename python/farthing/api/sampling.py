@@ -83,6 +83,8 @@ class GenerateOptions(TypedDict, total=False):
     """Of the random choices; None or -1 (default) takes a new one each time."""
     logit_bias: Mapping[int, float]
     """Token id -> what is added to its logit; -inf forbids the token."""
+    n_draft_max: int
+    """Tokens guessed for a pass, at most the model's `n_draft_max` (default); 0: none."""
     ignore_eos: bool
     """False; True generates on where the model would end."""
 

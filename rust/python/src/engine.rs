@@ -30,7 +30,7 @@ impl PyEngine {
     #[expect(clippy::too_many_arguments, reason = "the keywords of Python's side")]
     #[pyo3(signature = (
         gguf, *, n_ctx=None, n_threads=None, kv_type="f16", max_sequences=8, n_batch=512,
-        repack=None
+        repack=None, n_draft_max=16, prompt_lookup=true
     ))]
     fn new(
         py: Python<'_>,
@@ -41,6 +41,8 @@ impl PyEngine {
         max_sequences: i64,
         n_batch: i64,
         repack: Option<bool>,
+        n_draft_max: i64,
+        prompt_lookup: bool,
     ) -> PyResult<PyEngine> {
         let options = Options {
             n_ctx: n_ctx.map(|n| params::count("n_ctx", n)).transpose()?,
@@ -52,7 +54,13 @@ impl PyEngine {
         };
         let n_batch = params::count("n_batch", n_batch)?;
         let model = detached(py, || Model::load(gguf.file(), &options))?;
-        let config = Config { n_ctx: model.n_ctx(), max_sequences: options.n_sequences, n_batch };
+        let config = Config {
+            n_ctx: model.n_ctx(),
+            max_sequences: options.n_sequences,
+            n_batch,
+            n_draft_max: params::count_or_none("n_draft_max", n_draft_max)?,
+            prompt_lookup,
+        };
         let info = describe(py, &model, &options, &config)?;
         let engine = detached(py, || Engine::start(Box::new(model), config))?;
         Ok(PyEngine { engine: Owned::new(engine), info: info.unbind() })
@@ -176,6 +184,8 @@ fn describe<'py>(
     info.set_item("n_batch", config.n_batch)?;
     info.set_item("max_sequences", config.max_sequences)?;
     info.set_item("repack", model.repacks())?;
+    info.set_item("n_draft_max", config.n_draft_max)?;
+    info.set_item("prompt_lookup", config.prompt_lookup)?;
     info.set_item("kv_type", options.kv_type.name())?;
     info.set_item("kv_bytes", model.n_pages() as u64 * model.page_bytes())?;
     Ok(info)

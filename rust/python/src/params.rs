@@ -27,6 +27,7 @@ fn set(request: &mut Request, name: &str, value: &Bound<'_, PyAny>) -> PyResult<
         "logprobs" => request.logprobs = Some(get(name, value, COUNT)?),
         "post_sampling_probs" => request.post_sampling_probs = get(name, value, TRUTH)?,
         "samplers" => sampling.samplers = Some(get(name, value, "a list of names")?),
+        "n_draft_max" => request.n_draft_max = Some(get(name, value, COUNT)?),
         "temperature" => sampling.temperature = get(name, value, NUMBER)?,
         "dynatemp_range" => sampling.dynatemp_range = get(name, value, NUMBER)?,
         "dynatemp_exponent" => sampling.dynatemp_exponent = get(name, value, NUMBER)?,
@@ -122,6 +123,12 @@ pub fn count(name: &str, value: i64) -> PyResult<usize> {
         .ok()
         .filter(|&value| value > 0)
         .ok_or_else(|| RequestError::new_err(format!("{name} is {value}, but must be 1 or more")))
+}
+
+/// A number of things, 0 for none.
+pub fn count_or_none(name: &str, value: i64) -> PyResult<usize> {
+    usize::try_from(value)
+        .map_err(|_| RequestError::new_err(format!("{name} is {value}, but must be {COUNT}")))
 }
 
 /// A type of the KV cache by its name.
