@@ -34,6 +34,14 @@ def test_show(farthing: Farthing, story: Path) -> None:
     assert {"name": "output.weight", "type": "F32", "shape": [64, len(PIECES)]}.items() <= next(
         tensor for tensor in facts["tensors"] if tensor["name"] == "output.weight"
     ).items()
+    for kv_type, bits in {
+        "f32": 32,
+        "bf16": 16,
+        "q8_0": 8 * (16 + 2) / 16,
+        "q4_0": 8 * 18 / 16,
+    }.items():
+        other = json.loads(farthing("show", story, "--json", "-ctk", kv_type).stdout)
+        assert other["kv_bytes"] == facts["kv_bytes"] / 16 * bits
     half = json.loads(farthing("show", story, "--json", "-c", "256").stdout)
     assert half["kv_bytes"] == facts["kv_bytes"] / 2
     assert "tensors" not in half

@@ -23,8 +23,8 @@ Array = npt.NDArray[np.float64]
 class FloatReference:
     """A model whose weights are dequantized to doubles.
 
-    `kv_type` "f16" rounds keys and values to half precision, as a cache of that type does; "f32"
-    rounds nothing.
+    Keys and values are rounded as a cache of the type `kv_type` does it, block by block of a head
+    where it has blocks; "f32" rounds nothing.
     """
 
     def __init__(self, path: Path, kv_type: str = "f32") -> None:
@@ -39,7 +39,7 @@ class FloatReference:
         self._architecture = self._fields["general.architecture"]
         if self._architecture not in ("llama", "qwen3"):
             raise ValueError(f"{path}: no reference for architecture {self._architecture!r}")
-        self._half_cache = {"f16": True, "f32": False}[kv_type]
+        self._kv_type = gguf.GGMLQuantizationType[kv_type.upper()]
         self._heads = self._get("attention.head_count")
         self._head_dim = self._get(
             "attention.key_length", self._get("embedding_length") // self._heads
@@ -77,14 +77,23 @@ class FloatReference:
         if weight("attn_q_norm") is not None:
             q, k = self._norm(q, weight("attn_q_norm")), self._norm(k, weight("attn_k_norm"))
         q, k = self._rotate(q), self._rotate(k)
-        if self._half_cache:
-            k, v = (x.astype(np.float16).astype(np.float64) for x in (k, v))
+        k, v = self._stored(k), self._stored(v)
         group = self._heads // k.shape[1]
         k, v = (np.repeat(x, group, axis=1) for x in (k, v))
         scores = np.einsum("qhd,khd->hqk", q, k) / math.sqrt(self._head_dim)
         scores = np.where(np.tri(n, dtype=bool), scores, -np.inf)
         out = np.einsum("hqk,khd->qhd", softmax(scores), v)
         return out.reshape(n, -1) @ weight("attn_output").T
+
+    def _stored(self, x: Array) -> Array:
+        """What the cache gives back of `x[position, head, value]`."""
+        if self._kv_type == gguf.GGMLQuantizationType.F32:
+            return x
+        block = gguf.GGML_QUANT_SIZES[self._kv_type][0]
+        padding = [(0, 0), (0, 0), (0, -x.shape[-1] % block)]
+        whole = np.pad(x, padding).astype(np.float32)
+        stored = gguf.dequantize(gguf.quantize(whole, self._kv_type), self._kv_type)
+        return stored[..., : x.shape[-1]].astype(np.float64)
 
     def _feed_forward(self, weight: Any, x: Array) -> Array:
         if weight("ffn_gate_inp") is None:

@@ -22,7 +22,7 @@ WINDOW = 128
 """Tokens: BOS and what it predicts. All of these models have a context of as many or more."""
 
 
-@pytest.mark.parametrize("kv_type", ["f32", "f16"])
+@pytest.mark.parametrize("kv_type", ["f32", "f16", "bf16", "q8_0", "q4_0"])
 @pytest.mark.parametrize("name", TEXTS)
 def test_perplexity_is_the_reference_s(data: Path, name: str, kv_type: str) -> None:
     path = data / "models" / f"{name}-f32.gguf"
@@ -36,7 +36,9 @@ def test_perplexity_is_the_reference_s(data: Path, name: str, kv_type: str) -> N
             assert len(window) == WINDOW
             ours.append(negative_log_likelihood(model.logits(window), window))
             expected.append(negative_log_likelihood(reference.logits(window), window))
-    assert perplexity(ours) == pytest.approx(perplexity(expected), rel=1e-5)
+    # Where a number is near a tie, the reference may round it otherwise.
+    tolerance = 1e-5 if kv_type == "f32" else 1e-4
+    assert perplexity(ours) == pytest.approx(perplexity(expected), rel=tolerance)
 
 
 def perplexity(windows: list[npt.NDArray[np.float64]]) -> float:

@@ -30,6 +30,8 @@ KINDS = {
     "BF16": Small(weight_type="BF16"),
 }
 IDS = tokens(100)
+CACHES = {"f16": 2e-4, "bf16": 1e-3, "q8_0": 1e-3, "q4_0": 1e-2}
+"""Types of KV cache, and what may differ of the logits."""
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -41,13 +43,14 @@ def test_float32_cache(kind: str, tmp_path: Path) -> None:
     assert np.abs(error).max() < 5e-5
 
 
+# The reference rounds alike but for a few values near a tie.
+@pytest.mark.parametrize(("kv_type", "tolerance"), CACHES.items())
 @pytest.mark.parametrize("kind", KINDS)
-def test_half_precision_cache(kind: str, tmp_path: Path) -> None:
+def test_rounding_caches(kind: str, kv_type: str, tolerance: float, tmp_path: Path) -> None:
     path = KINDS[kind].write(tmp_path / "small.gguf")
-    with Model(path, kv_type="f16") as model:
-        error = model.logits(IDS) - FloatReference(path, "f16").logits(IDS)
-    # The cache costs 1.2e-3, and the reference rounds alike but for a few values near a tie.
-    assert rms(error) < 2e-4
+    with Model(path, kv_type=kv_type) as model:
+        error = model.logits(IDS) - FloatReference(path, kv_type).logits(IDS)
+    assert rms(error) < tolerance
 
 
 @pytest.mark.parametrize("weight_type", ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"])

@@ -69,7 +69,8 @@ class Model:
         `name` is a path, the first part's for a split file, or "demo" for the model inside this
         package. `n_ctx` is the longest sequence in tokens (default: the model's, fitted to
         memory), `n_threads` the number of computing threads (default: what this process may use,
-        see `farthing show --cpu`), `kv_type` the type of the KV cache ("f16" or "f32"),
+        see `farthing show --cpu`), `kv_type` the type of the KV cache, of keys
+        and values ("f32", "f16", "bf16", "q8_0" or "q4_0", of 32 to 4.5 bits a number),
         `max_sequences` how many requests are computed at a time, `n_batch` how many tokens a pass
         computes, `repack` whether weights are rearranged in memory at their second use
         (default: if they take up to 40 % of what is available; results are the same), which is

@@ -13,7 +13,10 @@ Context = Annotated[
     int | None, typer.Option("-c", "--ctx-size", help="Longest sequence in tokens.")
 ]
 Threads = Annotated[int | None, typer.Option("-t", "--threads", help="Computing threads.")]
-KvType = Annotated[str, typer.Option("--kv-type", help="Type of the KV cache: f16 or f32.")]
+KvType = Annotated[
+    str,
+    typer.Option("-ctk", "--kv-type", help="Type of the KV cache: f32, f16, bf16, q8_0 or q4_0."),
+]
 Repack = Annotated[
     bool | None,
     typer.Option(

@@ -6,10 +6,11 @@
 use std::marker::PhantomData;
 
 use crate::isa::{F, Isa, Kernel, LANES, dispatch};
-use crate::profile::Part;
+use crate::profile;
 use crate::raw::RawMut;
 use crate::team::Team;
 
+mod blocks;
 mod plain;
 
 /// Positions in a page.
@@ -18,7 +19,8 @@ pub const PAGE: usize = 64;
 /// What stores a part of a page, in which it is at the same place for every head and page. Parts begin
 /// at multiples of 64 bytes.
 pub(crate) trait Format: 'static {
-    /// Whether numbers say more than a bfloat16 product takes in.
+    /// Whether products are never taken in bfloat16, which keeps 8 bits of a number. That is for a type
+    /// chosen for its precision; of BF16 nothing is lost, of blocks less than they have lost already.
     const PRECISE: bool;
 
     /// Bytes of a part, a multiple of 64.
@@ -38,18 +40,38 @@ pub(crate) trait Format: 'static {
         v: &[f32],
     );
 
+    /// How many scales a part has, a multiple of 64.
+    fn n_scales(_: KvShape) -> usize {
+        0
+    }
+
+    /// Writes a part's scales as floats; must be `#[inline(always)]`.
+    ///
+    /// # Safety
+    /// `part` can be read; `to` has [`Format::n_scales`] elements.
+    #[inline(always)]
+    unsafe fn scales<A: Isa>(_: A, _: *const u8, _: KvShape, _: &mut [f32]) {}
+
     /// A dimension of 16 keys, the first of which is at `place`; must be `#[inline(always)]`.
     ///
     /// # Safety
-    /// `part` can be read, `place` is a multiple of 16 below 64 and `dim < k_dim`.
-    unsafe fn key<A: Isa>(isa: A, part: *const u8, shape: KvShape, dim: usize, place: usize) -> F;
+    /// The part can be read and its scales are these, `place` is a multiple of 16 below 64 and
+    /// `dim < k_dim`.
+    unsafe fn key<A: Isa>(isa: A, part: Part, shape: KvShape, dim: usize, place: usize) -> F;
 
     /// 16 dimensions of a value, from `dim` on, 0 beyond its last; must be `#[inline(always)]`.
     ///
     /// # Safety
-    /// `part` can be read, `place < 64` and `dim` is a multiple of 16 below `v_dim`.
-    unsafe fn value<A: Isa>(isa: A, part: *const u8, shape: KvShape, place: usize, dim: usize)
-    -> F;
+    /// The part can be read and its scales are these, `place < 64` and `dim` is a multiple of 16 below
+    /// `v_dim`.
+    unsafe fn value<A: Isa>(isa: A, part: Part, shape: KvShape, place: usize, dim: usize) -> F;
+}
+
+/// A part of a page and what [`Format::scales`] has written of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Part {
+    pub bytes: *const u8,
+    pub scales: *const f32,
 }
 
 /// Something to be done for one format.
@@ -89,9 +111,15 @@ macro_rules! types {
 
 types! {
     /// Half precision.
-    F16, "f16": plain::Plain<u16>;
+    F16, "f16": plain::Plain<plain::Half>;
     /// Single precision.
-    F32, "f32": plain::Plain<f32>;
+    F32, "f32": plain::Plain<plain::Single>;
+    /// bfloat16.
+    Bf16, "bf16": plain::Plain<plain::Brain>;
+    /// 8 bits in blocks of 32 values of a head.
+    Q8_0, "q8_0": blocks::Blocks<blocks::Eight>;
+    /// 4 bits in the same blocks.
+    Q4_0, "q4_0": blocks::Blocks<blocks::Four>;
 }
 
 impl KvType {
@@ -178,7 +206,7 @@ impl KvLayer {
     /// # Panics
     /// A span leaves the batch, or a page the memory.
     pub fn write(&mut self, team: &Team, spans: &[Span], k: &[f32], v: &[f32]) {
-        let _part = team.part(Part::KvWrite);
+        let _part = team.part(profile::Part::KvWrite);
         let (shape, page_bytes) = (self.shape, self.ty.page_bytes(self.shape));
         for span in spans {
             let pages = &span.pages[span.start / PAGE..(span.start + span.n).div_ceil(PAGE)];

@@ -8,7 +8,7 @@ use super::rows::{Rows, Scores, hide};
 use super::state::State;
 use crate::float::max_lane;
 use crate::isa::{F, Isa, LANES, P, prefetch};
-use crate::kv::{Format, KvShape, PAGE};
+use crate::kv::{Format, KvShape, PAGE, Part};
 use crate::math::exp2;
 
 /// Rows that go through scores, softmax and outputs together, so that their scores stay in the cache.
@@ -25,6 +25,8 @@ pub struct Scratch {
     values: Vec<u32>,
     /// `[24][64]`, later as weights
     scores: Vec<u32>,
+    /// Those of the page's part.
+    scales: Vec<f32>,
 }
 
 /// Pages of one shape and format. In pairs, number `i` of the inner dimension stands with number
@@ -59,6 +61,7 @@ impl<T: Format, const PAIRS: bool> Pages<T, PAIRS> {
                 memory.resize(len, 0);
             }
         }
+        scratch.scales.resize(T::n_scales(self.shape), 0.0);
     }
 
     /// Takes the queries of some rows, times `scale`.
@@ -99,6 +102,8 @@ impl<T: Format, const PAIRS: bool> Pages<T, PAIRS> {
         let seen = rows.visible_in(0..rows.n, start);
         // SAFETY: the caller's conditions.
         unsafe {
+            T::scales(isa, part, self.shape, &mut scratch.scales);
+            let part = Part { bytes: part, scales: scratch.scales.as_ptr() };
             let ahead = self.unpack_keys(isa, part, ahead, &mut scratch.keys);
             self.unpack_values(isa, part, ahead, seen.end, &mut scratch.values);
         }
@@ -143,12 +148,12 @@ impl<T: Format, const PAIRS: bool> Pages<T, PAIRS> {
     /// Returns where the fetching has come to.
     ///
     /// # Safety
-    /// As for [`Pages::attend`].
+    /// As for [`Pages::attend`]; the part has its scales.
     #[inline(always)]
     unsafe fn unpack_keys<A: Isa>(
         &self,
         isa: A,
-        part: *const u8,
+        part: Part,
         ahead: *const u8,
         to: &mut [u32],
     ) -> *const u8 {
@@ -177,12 +182,12 @@ impl<T: Format, const PAIRS: bool> Pages<T, PAIRS> {
     /// Values of the first `n` positions.
     ///
     /// # Safety
-    /// As for [`Pages::attend`].
+    /// As for [`Pages::attend`]; the part has its scales.
     #[inline(always)]
     unsafe fn unpack_values<A: Isa>(
         &self,
         isa: A,
-        part: *const u8,
+        part: Part,
         ahead: *const u8,
         n: usize,
         to: &mut [u32],

@@ -32,7 +32,57 @@ fn case(heads: usize, kv_heads: usize, (k_dim, v_dim): (usize, usize), n: usize)
     Case { shape, what, n, q, k, v, pages }
 }
 
+/// What a type of cache makes of a head's numbers, after ggml's definitions.
+fn stored(ty: KvType, x: &[f32]) -> Vec<f32> {
+    let half = |x: f32| dispatch_at(Level::Portable, Half(x));
+    match ty {
+        KvType::F32 => x.to_vec(),
+        KvType::F16 => x.iter().map(|&x| half(x)).collect(),
+        KvType::Bf16 => x
+            .iter()
+            .map(|x| {
+                let bits = x.to_bits();
+                f32::from_bits((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff_0000)
+            })
+            .collect(),
+        KvType::Q8_0 => in_blocks(x, |block| {
+            let scale = block.iter().fold(0.0f32, |most, x| most.max(x.abs())) / 127.0;
+            let code = |x: f32| if scale == 0.0 { 0.0 } else { (x * (1.0 / scale)).round() };
+            block.iter().map(|&x| code(x) * half(scale)).collect()
+        }),
+        KvType::Q4_0 => in_blocks(x, |block| {
+            let largest = |a: f32, &b: &f32| if b.abs() > a.abs() { b } else { a };
+            let scale = block.iter().fold(0.0, largest) / -8.0;
+            let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
+            let code = |x: f32| (x * inverse + 8.5).floor().min(15.0) - 8.0;
+            block.iter().map(|&x| code(x) * half(scale)).collect()
+        }),
+    }
+}
+
+fn in_blocks(x: &[f32], block: impl Fn(&[f32]) -> Vec<f32>) -> Vec<f32> {
+    x.chunks(32).flat_map(block).collect()
+}
+
+/// A number in half precision.
+struct Half(f32);
+
+impl Kernel for Half {
+    type Output = f32;
+    #[inline(always)]
+    fn run<A: Isa>(self, isa: A) -> f32 {
+        isa.half(isa.to_half(crate::isa::F::splat(self.0)))[0]
+    }
+}
+
 impl Case {
+    /// With keys and values as they are stored.
+    fn stored(&self, ty: KvType) -> Case {
+        let heads = |x: &[f32], dim| x.chunks(dim).flat_map(|x| stored(ty, x)).collect();
+        let (k, v) = (heads(&self.k, self.shape.k_dim), heads(&self.v, self.shape.v_dim));
+        Case { k, v, ..self.clone() }
+    }
+
     /// The definition, in double precision, for one row and head.
     fn expected(&self, row: usize, head: usize) -> Vec<f64> {
         let Case { shape, what, n, .. } = self;
@@ -122,7 +172,7 @@ fn agrees_with_the_definition_and_chunks_do_not_matter() {
         case.what.mask = mask;
         for ty in KvType::ALL {
             let whole = case.compute(level(), &three, ty, n);
-            case.agrees(&whole);
+            case.stored(ty).agrees(&whole);
             // Singly, from the middle on few rows meet many positions.
             for (team, chunk) in [(&one, 7), (&three, 64), (&one, 33), (&three, 1)] {
                 let parts = case.compute(level(), team, ty, chunk);
@@ -165,6 +215,56 @@ fn every_level_does_everything() {
             }
         }
     }
+}
+
+#[test]
+fn every_level_stores_every_type() {
+    let team = Team::new(2).unwrap();
+    let _workers = team.muster();
+    for (heads, kv_heads, dims, n) in [
+        (4, 2, (64, 64), 100),
+        (4, 4, (8, 8), 70),
+        (2, 1, (80, 40), 70),
+        (5, 1, (25, 13), 150),
+        (4, 1, (72, 128), 64),
+        (16, 1, (576, 512), 65),
+    ] {
+        let mut case = case(heads, kv_heads, dims, n);
+        // A head of nothing but zeros, and large and small numbers.
+        case.k[..dims.0].fill(0.0);
+        case.v[..dims.1].fill(0.0);
+        case.v[dims.1..][..dims.1].iter_mut().for_each(|x| *x *= 1e-5);
+        for ty in KvType::ALL {
+            for rounded in [false, true] {
+                case.what.rounded = rounded && ty != KvType::F32;
+                let expected = case.stored(ty);
+                for &level in LEVELS.iter() {
+                    let whole = case.compute(level, &team, ty, n);
+                    expected.agrees(&whole);
+                    assert!(case.compute(level, &team, ty, 1) == whole, "{ty:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn pages_are_as_large_as_their_types_say() {
+    let shape = KvShape { heads: 3, k_dim: 128, v_dim: 64 };
+    let numbers = PAGE * 3 * (128 + 64);
+    for (ty, bytes) in [
+        (KvType::F32, 4 * numbers),
+        (KvType::F16, 2 * numbers),
+        (KvType::Bf16, 2 * numbers),
+        (KvType::Q8_0, numbers / 32 * 34),
+        (KvType::Q4_0, numbers / 32 * 18),
+    ] {
+        assert_eq!(ty.page_bytes(shape), bytes, "{ty:?}");
+    }
+    // A block that is not whole takes no more than its numbers, in whole vectors, and a scale.
+    let odd = KvShape { heads: 1, k_dim: 40, v_dim: 40 };
+    assert_eq!(KvType::Q8_0.page_bytes(odd), PAGE * (40 + 48 + 8));
+    assert_eq!(KvType::Q4_0.page_bytes(odd), PAGE * (16 + 8 + 32 + 8));
 }
 
 #[test]
