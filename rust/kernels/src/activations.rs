@@ -3,6 +3,7 @@
 use std::simd::Select;
 use std::simd::prelude::*;
 
+use crate::few::MOST;
 use crate::isa::{F, Isa, Kernel, dispatch};
 use crate::profile::Part;
 use crate::raw::RawMut;
@@ -27,15 +28,25 @@ pub(crate) struct Group {
     pub minus_sum_16: i32,
 }
 
+/// Up to how many columns have their groups side by side, so that from one to the next it is a constant.
+const SIDE_BY_SIDE: usize = 2 * MOST;
+
 /// `n` columns of length `k`.
 #[derive(Default)]
 pub struct Activations {
     pub(crate) n: usize,
     pub(crate) k: usize,
     pub(crate) floats: Vec<f32>,
-    /// `[n][k / 32]`
-    pub(crate) groups: Vec<Group>,
+    /// `[n][k / 32]`, or `[k / 32][n]` where columns are few, and [`MOST`] that have no meaning.
+    groups: Vec<Group>,
     quantized: bool,
+}
+
+/// How far groups are apart: those of the same place in neighbouring columns, and neighbours in a column.
+#[derive(Clone, Copy)]
+pub(crate) struct Strides {
+    pub column: usize,
+    pub group: usize,
 }
 
 impl Activations {
@@ -91,13 +102,14 @@ impl Activations {
         assert!(self.k.is_multiple_of(GROUP), "columns of {} do not make groups of 32", self.k);
         let _part = team.part(Part::Quantize);
         let (n, k) = (self.n, self.k);
-        let groups = RawMut::new(self.room(n, k));
+        let strides = self.strides();
+        let groups = RawMut::new(self.room());
         let floats = &self.floats[..n * k];
         team.for_each(n, (1 << 15) / k.max(1) + 1, &|columns| {
-            let (first, len) = (columns.start * k / GROUP, columns.len() * k / GROUP);
-            // SAFETY: every column belongs to one caller.
-            let groups = unsafe { groups.slice(first, len) };
-            dispatch(Quantize { floats: &floats[columns.start * k..columns.end * k], groups });
+            for column in columns {
+                let floats = &floats[column * k..(column + 1) * k];
+                dispatch(Quantize { floats, groups, first: column * strides.column, strides });
+            }
         });
     }
 
@@ -109,7 +121,11 @@ impl Activations {
         assert!(k.is_multiple_of(GROUP), "columns of {k} do not make groups of 32");
         assert_eq!(floats.len(), n * k);
         (self.n, self.k, self.quantized) = (n, k, true);
-        dispatch(Quantize { floats, groups: self.room(n, k) });
+        let strides = self.strides();
+        let groups = RawMut::new(self.room());
+        for (column, floats) in floats.chunks_exact(k.max(1)).enumerate() {
+            dispatch(Quantize { floats, groups, first: column * strides.column, strides });
+        }
     }
 
     /// Takes some columns of others, as they were quantized, without their floats.
@@ -120,25 +136,52 @@ impl Activations {
         let (n, k) = (picks.len(), from.k);
         assert!(from.quantized && picks.iter().all(|&c| (c as usize) < from.n));
         (self.n, self.k, self.quantized) = (n, k, true);
-        let len = k / GROUP;
-        for (to, &c) in self.room(n, k).chunks_exact_mut(len.max(1)).zip(picks) {
-            to.copy_from_slice(&from.groups[c as usize * len..][..len]);
+        let (theirs, ours) = (from.strides(), self.strides());
+        let room = self.room();
+        for (to, &c) in picks.iter().enumerate() {
+            let first = c as usize * theirs.column;
+            for i in 0..k / GROUP {
+                room[to * ours.column + i * ours.group] = from.groups[first + i * theirs.group];
+            }
         }
     }
 
-    /// Room for `n` quantized columns of length `k`.
-    fn room(&mut self, n: usize, k: usize) -> &mut [Group] {
-        let len = n * (k / GROUP);
+    /// Room for the quantized columns.
+    fn room(&mut self) -> &mut [Group] {
+        let len = self.n * (self.k / GROUP) + MOST;
         if self.groups.len() < len {
             self.groups.resize(len, Group::default());
         }
         &mut self.groups[..len]
     }
+
+    /// Where quantized columns are.
+    pub(crate) fn strides(&self) -> Strides {
+        if self.n <= SIDE_BY_SIDE {
+            Strides { column: 1, group: self.n }
+        } else {
+            Strides { column: self.k / GROUP, group: 1 }
+        }
+    }
+
+    /// The quantized columns from `column` on and from their group `group` on; there are [`MOST`] columns
+    /// in any case.
+    ///
+    /// # Panics
+    /// There is no such column or group, or the columns are not quantized.
+    pub(crate) fn groups(&self, column: usize, group: usize) -> &[Group] {
+        assert!(self.quantized && column < self.n && group < self.k / GROUP);
+        let strides = self.strides();
+        &self.groups[column * strides.column + group * strides.group..]
+    }
 }
 
+/// A column and where its groups go, which belong to it alone.
 struct Quantize<'a> {
     floats: &'a [f32],
-    groups: &'a mut [Group],
+    groups: RawMut<Group>,
+    first: usize,
+    strides: Strides,
 }
 
 impl Kernel for Quantize<'_> {
@@ -146,7 +189,7 @@ impl Kernel for Quantize<'_> {
 
     #[inline(always)]
     fn run<A: Isa>(self, _: A) {
-        for (x, group) in self.floats.chunks_exact(GROUP).zip(self.groups) {
+        for (i, x) in self.floats.chunks_exact(GROUP).enumerate() {
             let x = [F::from_slice(x), F::from_slice(&x[16..])];
             let highest = fold_halves(larger(x[0], x[1]), larger(-x[0], -x[1]));
             let (most, least) = (low_half(highest), -high_half(highest));
@@ -161,12 +204,24 @@ impl Kernel for Quantize<'_> {
                 [better.select(second.q[0], first.q[0]), better.select(second.q[1], first.q[1])];
             let scale = better.select(second.scale, first.scale)[0];
             let (first, all) = (q[0].reduce_sum(), (q[0] + q[1]).reduce_sum());
-            group.q[..16].copy_from_slice(q[0].cast::<i8>().as_array());
-            group.q[16..].copy_from_slice(q[1].cast::<i8>().as_array());
-            group.scale = scale;
-            group.scaled_sum = scale * all as f32;
-            group.minus_sum = -all;
-            group.minus_sum_16 = -first;
+            let q: i8x32 = simd_swizzle!(q[0].cast::<i8>(), q[1].cast::<i8>(), {
+                let mut at = [0; 32];
+                let mut i = 0;
+                while i < 32 {
+                    at[i] = i;
+                    i += 1;
+                }
+                at
+            });
+            let group = Group {
+                q: q.to_array(),
+                scale,
+                scaled_sum: scale * all as f32,
+                minus_sum: -all,
+                minus_sum_16: -first,
+            };
+            // SAFETY: a column's groups are in the room and written by one caller.
+            unsafe { self.groups.write(self.first + i * self.strides.group, group) };
         }
     }
 }
@@ -254,7 +309,10 @@ mod tests {
         x.reset(n, k).copy_from_slice(&data);
         x.floats_mut()[..GROUP].fill(0.0);
         x.quantize(&team);
-        for (group, x) in x.groups.iter().zip(x.floats.chunks(GROUP)) {
+        for (i, x0) in data.chunks(GROUP).enumerate() {
+            let group = &x.groups(i / (k / GROUP), i % (k / GROUP))[0];
+            let zeros = [0.0; GROUP];
+            let x = if i == 0 { &zeros } else { x0 };
             let scale = group.scale;
             for (&q, x) in group.q.iter().zip(x) {
                 let error = (x - scale * f32::from(q)).abs();

@@ -351,6 +351,7 @@ struct Whole<'a, T> {
 
 impl<T: Format> Kernel for Whole<'_, T> {
     type Output = ();
+    const PAIRS: bool = true;
 
     #[inline(always)]
     fn run<A: Isa>(self, isa: A) {
@@ -397,6 +398,7 @@ struct One<'a, T> {
 
 impl<T: Format> Kernel for One<'_, T> {
     type Output = ();
+    const PAIRS: bool = true;
 
     #[inline(always)]
     fn run<A: Isa>(self, isa: A) {

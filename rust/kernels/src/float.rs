@@ -1,12 +1,24 @@
 //! Float weights times columns: lanes run along k.
+//!
+//! Of many columns a block at a time stays in the second-level cache, beside a chunk of the rows that
+//! has been made floats once for all of them. The sums of a row and a column, 16 lanes of them, are
+//! added up in the order of k whatever the tile, so a column's result does not depend on its neighbours.
 
+use std::cell::RefCell;
 use std::ops::Range;
 use std::simd::prelude::*;
 
 use crate::activations::Activations;
-use crate::isa::{F, Isa, LANES};
+use crate::isa::{F, Isa, LANES, prefetch, prefetch_l2};
 use crate::quant::Float;
 use crate::raw::RawMut;
+
+/// Up to how many columns go straight through the weights as they are.
+const FEW: usize = 16;
+/// Vectors of a row that are made floats at a time.
+const CHUNK: usize = 32;
+/// Columns that share them.
+const COLUMNS: usize = 96;
 
 /// `out[c][r] = w[r] · x[c]` for some rows and all columns.
 ///
@@ -22,81 +34,304 @@ pub unsafe fn float_tile<T: Float, A: Isa>(
     x: &Activations,
     out: RawMut<f32>,
 ) {
-    let mut row = rows.start;
-    while row < rows.end {
-        let tall = A::FLOAT_VECTORS == 4 && rows.end - row >= 4;
-        let height = if tall { 4 } else { 1 };
-        let mut column = 0;
-        while column < x.n {
-            let at = Corner { row, column, n_rows };
-            // SAFETY: the caller's conditions; `height` rows and the columns of each case exist.
+    let job = Job { w, n_rows, x, out };
+    if x.n <= FEW {
+        // SAFETY: the caller's conditions.
+        unsafe { job.straight::<T, A>(isa, rows) };
+        return;
+    }
+    let mut scratch = SCRATCH.take();
+    let whole = x.k / LANES;
+    for first in (0..x.n).step_by(COLUMNS) {
+        let columns = first..(first + COLUMNS).min(x.n);
+        scratch.sums.clear();
+        scratch.sums.resize(columns.len() * rows.len(), F::splat(0.0));
+        for from in (0..whole).step_by(CHUNK) {
+            let len = CHUNK.min(whole - from);
+            // SAFETY: the caller's conditions; the vectors are inside the rows.
             unsafe {
-                column += match (tall, x.n - column) {
-                    (true, 6..) => tile::<T, A, 4, 6>(isa, w, x, out, at),
-                    (true, 2..) => tile::<T, A, 4, 2>(isa, w, x, out, at),
-                    (true, _) => tile::<T, A, 4, 1>(isa, w, x, out, at),
-                    (false, 4..) => tile::<T, A, 1, 4>(isa, w, x, out, at),
-                    (false, _) => tile::<T, A, 1, 1>(isa, w, x, out, at),
+                job.convert::<T, A>(isa, rows.clone(), from..from + len, &mut scratch.weights);
+                job.block::<A>(isa, columns.clone(), from, &mut scratch);
+            }
+        }
+        for (c, sums) in columns.zip(scratch.sums.chunks_exact(rows.len())) {
+            for (row, sums) in rows.clone().zip(sums) {
+                // SAFETY: the caller's conditions.
+                unsafe { job.finish::<T>(row, c, *sums) };
+            }
+        }
+    }
+    SCRATCH.set(scratch);
+}
+
+/// Rows of a tile.
+const fn height<A: Isa>() -> usize {
+    if A::FLOAT_VECTORS == 4 { 4 } else { 2 }
+}
+
+/// Columns of a tile at most.
+const fn width<A: Isa>() -> usize {
+    if A::FLOAT_VECTORS == 4 { 6 } else { 3 }
+}
+
+/// As few parts of up to `most` as do, of even sizes: a narrow tile has too few sums in flight.
+fn even_parts(all: Range<usize>, most: usize) -> impl Iterator<Item = Range<usize>> + Clone {
+    let (start, n, parts) = (all.start, all.len(), all.len().div_ceil(most));
+    (0..parts).map(move |i| start + n * i / parts..start + n * (i + 1) / parts)
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+#[derive(Default)]
+struct Scratch {
+    /// A chunk of each row, `[rows][vectors]`.
+    weights: Vec<F>,
+    /// The lanes' sums, `[columns][rows]`.
+    sums: Vec<F>,
+}
+
+/// The arguments of [`float_tile`].
+struct Job<'a> {
+    w: *const u8,
+    n_rows: usize,
+    x: &'a Activations,
+    out: RawMut<f32>,
+}
+
+impl Job<'_> {
+    /// Makes some vectors of each row floats.
+    ///
+    /// # Safety
+    /// As for [`float_tile`]; the vectors are inside the rows.
+    #[inline(always)]
+    unsafe fn convert<T: Float, A: Isa>(
+        &self,
+        isa: A,
+        rows: Range<usize>,
+        vectors: Range<usize>,
+        weights: &mut Vec<F>,
+    ) {
+        weights.resize(rows.len() * vectors.len(), F::splat(0.0));
+        for (row, weights) in rows.zip(weights.chunks_exact_mut(vectors.len())) {
+            let first = (row * self.x.k + vectors.start * LANES) * T::BYTES;
+            for (i, weights) in weights.iter_mut().enumerate() {
+                // SAFETY: the caller's conditions.
+                unsafe {
+                    let at = self.w.add(first + i * LANES * T::BYTES);
+                    *weights = T::load(isa, at);
+                    // The row's next chunk.
+                    prefetch_l2(at.wrapping_add(CHUNK * LANES * T::BYTES), LANES * T::BYTES);
+                }
+            }
+        }
+    }
+
+    /// Adds the products of the converted chunk, whose first vector is `from`, with some columns.
+    ///
+    /// # Safety
+    /// As for [`float_tile`]; the scratch has the chunk of some rows and sums for these columns.
+    #[inline(always)]
+    unsafe fn block<A: Isa>(&self, isa: A, columns: Range<usize>, from: usize, m: &mut Scratch) {
+        let n_rows = m.sums.len() / columns.len();
+        let n = m.weights.len() / n_rows;
+        for part in even_parts(columns.clone(), width::<A>()) {
+            let mut row = 0;
+            while row < n_rows {
+                let tall = n_rows - row >= height::<A>();
+                // SAFETY: rows, columns and sums of each case exist.
+                row += unsafe {
+                    let x = self.x.floats.as_ptr().add(part.start * self.x.k + from * LANES);
+                    let w = m.weights.as_ptr().add(row * n);
+                    let sums = m.sums.as_mut_ptr().add((part.start - columns.start) * n_rows + row);
+                    let tile = Tile { w, x: (x, self.x.k), n, sums: (sums, n_rows) };
+                    match (height::<A>(), tall) {
+                        (4, true) => tile.wide::<A, 4>(isa, part.len()),
+                        (2, true) => tile.wide::<A, 2>(isa, part.len()),
+                        _ => tile.wide::<A, 1>(isa, part.len()),
+                    }
                 };
             }
         }
-        row += height;
     }
-}
 
-/// The first row and column of a tile.
-#[derive(Clone, Copy)]
-struct Corner {
-    row: usize,
-    column: usize,
-    n_rows: usize,
-}
-
-/// `R` rows × `N` columns; returns `N`. A result's sum has the same order in every tile.
-///
-/// # Safety
-/// As for [`float_tile`], for these rows and columns.
-#[inline(always)]
-unsafe fn tile<T: Float, A: Isa, const R: usize, const N: usize>(
-    isa: A,
-    w: *const u8,
-    x: &Activations,
-    out: RawMut<f32>,
-    at: Corner,
-) -> usize {
-    let k = x.k;
-    let whole = k / LANES * LANES;
-    let mut sums = [[F::splat(0.0); N]; R];
-    // SAFETY: rows `at.row..at.row + R` and columns `at.column..at.column + N` exist, by the caller.
-    unsafe {
-        let w = w.add(at.row * k * T::BYTES);
-        let columns = x.floats.as_ptr().add(at.column * k);
-        for i in (0..whole).step_by(LANES) {
-            let mut row = [F::splat(0.0); R];
-            for r in 0..R {
-                row[r] = T::load(isa, w.add((r * k + i) * T::BYTES));
+    /// All columns, few of them, through rows as they are.
+    ///
+    /// # Safety
+    /// As for [`float_tile`].
+    #[inline(always)]
+    unsafe fn straight<T: Float, A: Isa>(&self, isa: A, rows: Range<usize>) {
+        let parts = even_parts(0..self.x.n, width::<A>());
+        let mut row = rows.start;
+        while row < rows.end {
+            let tall = rows.end - row >= height::<A>();
+            for part in parts.clone() {
+                // SAFETY: the rows and the columns of each case exist.
+                unsafe {
+                    match (height::<A>(), tall) {
+                        (4, true) => self.rows::<T, A, 4>(isa, row, part),
+                        (2, true) => self.rows::<T, A, 2>(isa, row, part),
+                        _ => self.rows::<T, A, 1>(isa, row, part),
+                    }
+                };
             }
-            for c in 0..N {
-                let x = columns.add(c * k + i).cast::<F>().read_unaligned();
+            row += if tall { height::<A>() } else { 1 };
+        }
+    }
+
+    /// `R` rows × up to 6 columns.
+    ///
+    /// # Safety
+    /// As for [`float_tile`], for these rows and columns.
+    #[inline(always)]
+    unsafe fn rows<T: Float, A: Isa, const R: usize>(
+        &self,
+        isa: A,
+        row: usize,
+        columns: Range<usize>,
+    ) {
+        // SAFETY: the caller's conditions.
+        unsafe {
+            match columns.len() {
+                1 => self.few::<T, A, R, 1>(isa, row, columns.start),
+                2 => self.few::<T, A, R, 2>(isa, row, columns.start),
+                3 => self.few::<T, A, R, 3>(isa, row, columns.start),
+                4 if A::FLOAT_VECTORS == 4 => self.few::<T, A, R, 4>(isa, row, columns.start),
+                5 if A::FLOAT_VECTORS == 4 => self.few::<T, A, R, 5>(isa, row, columns.start),
+                6 if A::FLOAT_VECTORS == 4 => self.few::<T, A, R, 6>(isa, row, columns.start),
+                n => unreachable!("{n} columns in a tile"),
+            }
+        }
+    }
+
+    /// `R` rows × `N` columns.
+    ///
+    /// # Safety
+    /// As for [`float_tile`], for these rows and columns.
+    #[inline(always)]
+    unsafe fn few<T: Float, A: Isa, const R: usize, const N: usize>(
+        &self,
+        isa: A,
+        row: usize,
+        column: usize,
+    ) {
+        let k = self.x.k;
+        let mut sums = [[F::splat(0.0); N]; R];
+        // SAFETY: rows `row..row + R` and columns `column..column + N` exist, by the caller.
+        unsafe {
+            let w = self.w.add(row * k * T::BYTES);
+            let columns = self.x.floats.as_ptr().add(column * k);
+            for i in (0..k / LANES * LANES).step_by(LANES) {
+                let mut weights = [F::splat(0.0); R];
                 for r in 0..R {
-                    sums[r][c] = isa.fma(row[r], x, sums[r][c]);
+                    let at = w.add((r * k + i) * T::BYTES);
+                    weights[r] = T::load(isa, at);
+                    // The rows after these come next in memory.
+                    prefetch(at.wrapping_add(R * k * T::BYTES), LANES * T::BYTES);
+                }
+                for c in 0..N {
+                    let x = columns.add(c * k + i).cast::<F>().read_unaligned();
+                    for r in 0..R {
+                        sums[r][c] = isa.fma(weights[r], x, sums[r][c]);
+                    }
                 }
             }
-        }
-        for r in 0..R {
-            for c in 0..N {
-                let mut sum = add_lanes(sums[r][c]);
-                for i in whole..k {
-                    let bytes = std::slice::from_raw_parts(w.add((r * k + i) * T::BYTES), T::BYTES);
-                    sum += T::dequantize(bytes) * *columns.add(c * k + i);
+            for r in 0..R {
+                for c in 0..N {
+                    self.finish::<T>(row + r, column + c, sums[r][c]);
                 }
-                out.write((at.column + c) * at.n_rows + at.row + r, sum);
             }
         }
     }
-    N
+
+    /// Writes a result from its lanes' sums, the last weights of a row that fill no vector added.
+    ///
+    /// # Safety
+    /// As for [`float_tile`], for this row and column.
+    #[inline(always)]
+    unsafe fn finish<T: Float>(&self, row: usize, column: usize, sums: F) {
+        let k = self.x.k;
+        let mut sum = add_lanes(sums);
+        // SAFETY: the caller's conditions.
+        unsafe {
+            for i in k / LANES * LANES..k {
+                let at = self.w.add((row * k + i) * T::BYTES);
+                let bytes = std::slice::from_raw_parts(at, T::BYTES);
+                sum += T::dequantize(bytes) * *self.x.floats.as_ptr().add(column * k + i);
+            }
+            self.out.write(column * self.n_rows + row, sum);
+        }
+    }
 }
 
+/// Some rows of a converted chunk and some columns.
+struct Tile {
+    w: *const F,
+    /// The columns, and from one to the next.
+    x: (*const f32, usize),
+    /// Vectors in a chunk of a row.
+    n: usize,
+    /// The sums, and from a column's to the next one's.
+    sums: (*mut F, usize),
+}
+
+impl Tile {
+    /// Adds the products of `R` rows and `n` columns, up to 6; returns `R`.
+    ///
+    /// # Safety
+    /// They exist, and so do their sums.
+    #[inline(always)]
+    unsafe fn wide<A: Isa, const R: usize>(self, isa: A, n: usize) -> usize {
+        // SAFETY: the caller's condition.
+        unsafe {
+            match n {
+                1 => self.add::<A, R, 1>(isa),
+                2 => self.add::<A, R, 2>(isa),
+                3 => self.add::<A, R, 3>(isa),
+                4 if A::FLOAT_VECTORS == 4 => self.add::<A, R, 4>(isa),
+                5 if A::FLOAT_VECTORS == 4 => self.add::<A, R, 5>(isa),
+                6 if A::FLOAT_VECTORS == 4 => self.add::<A, R, 6>(isa),
+                n => unreachable!("{n} columns in a tile"),
+            }
+        }
+        R
+    }
+
+    /// Adds the products of `R` rows and `N` columns.
+    ///
+    /// # Safety
+    /// They exist, and so do their sums.
+    #[inline(always)]
+    unsafe fn add<A: Isa, const R: usize, const N: usize>(self, isa: A) {
+        let mut sums = [[F::splat(0.0); N]; R];
+        // SAFETY: the caller's conditions.
+        unsafe {
+            for c in 0..N {
+                for r in 0..R {
+                    sums[r][c] = *self.sums.0.add(c * self.sums.1 + r);
+                }
+            }
+            for i in 0..self.n {
+                let mut weights = [F::splat(0.0); R];
+                for r in 0..R {
+                    weights[r] = *self.w.add(r * self.n + i);
+                }
+                for c in 0..N {
+                    let x = self.x.0.add(c * self.x.1 + i * LANES).cast::<F>().read_unaligned();
+                    for r in 0..R {
+                        sums[r][c] = isa.fma(weights[r], x, sums[r][c]);
+                    }
+                }
+            }
+            for c in 0..N {
+                for r in 0..R {
+                    *self.sums.0.add(c * self.sums.1 + r) = sums[r][c];
+                }
+            }
+        }
+    }
+}
 /// The sum of the lanes, by halves.
 #[inline(always)]
 pub fn add_lanes(x: F) -> f32 {

@@ -109,6 +109,9 @@ fn round(x: F) -> P {
 pub trait Kernel {
     /// What it gives back.
     type Output;
+    /// Whether it takes products of pairs; one that does not is not compiled for levels that add
+    /// nothing else.
+    const PAIRS: bool = false;
     /// The loop; must be `#[inline(always)]`.
     fn run<A: Isa>(self, isa: A) -> Self::Output;
 }
@@ -156,12 +159,16 @@ macro_rules! levels {
         /// Runs the kernel at a level, which must be one of [`LEVELS`].
         pub fn dispatch_at<K: Kernel>(level: Level, kernel: K) -> K::Output {
             assert!(LEVELS.contains(&level), "this CPU has no {}", level.name());
-            match level {
+            match if K::PAIRS { level } else { level.without_pairs() } {
                 Level::Portable => kernel.run(portable::Portable),
                 $($(#[$on])* Level::$level => {
                     $(#[target_feature(enable = $feature)])*
                     fn entry<K: Kernel>(kernel: K) -> K::Output {
-                        kernel.run($isa)
+                        if const { K::PAIRS || !has_pairs(&$isa) } {
+                            kernel.run($isa)
+                        } else {
+                            unreachable!("a level whose pairs are of no use")
+                        }
                     }
                     // SAFETY: LEVELS holds `level`, so each of the features was detected.
                     unsafe { entry(kernel) }
@@ -169,6 +176,21 @@ macro_rules! levels {
             }
         }
     };
+}
+
+impl Level {
+    /// The level that is the same but for products of pairs.
+    fn without_pairs(self) -> Level {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512Bf16 => Level::Avx512,
+            level => level,
+        }
+    }
+}
+
+const fn has_pairs<A: Isa>(_: &A) -> bool {
+    A::PAIRS
 }
 
 levels! {
@@ -248,6 +270,7 @@ mod tests {
     struct Pairs([F; 5]);
     impl Kernel for Pairs {
         type Output = (P, F);
+        const PAIRS: bool = true;
         #[inline(always)]
         fn run<A: Isa>(self, isa: A) -> (P, F) {
             let [a, b, c, d, acc] = self.0;

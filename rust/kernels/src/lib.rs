@@ -13,6 +13,7 @@
 pub mod activation;
 pub mod activations;
 pub mod attention;
+mod few;
 mod float;
 pub mod isa;
 pub mod kv;
@@ -27,7 +28,6 @@ pub mod quant;
 mod raw;
 pub mod recurrence;
 pub mod rope;
-mod single;
 pub mod team;
 #[cfg(test)]
 mod testing;

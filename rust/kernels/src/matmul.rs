@@ -9,12 +9,12 @@ use std::ops::Range;
 use std::ptr;
 
 use crate::activations::Activations;
+use crate::few::{self, Few};
 use crate::float::float_tile;
 use crate::isa::{Isa, Kernel, LANES, LEVELS, Level, dispatch_at};
 use crate::panels::{self, DISTANCE};
 use crate::quant::{Block, Float, Quant};
 use crate::raw::RawMut;
-use crate::single::Single;
 use crate::team::Team;
 use crate::tile::{Format, Panel, Place, multiply};
 
@@ -255,11 +255,15 @@ unsafe fn strip<T: Block, const PANELS: bool>(
     x: &Activations,
     out: (*mut f32, usize),
 ) {
-    if x.n == 1 {
-        let strips = panels.len();
-        let single = Single { first, stride, strips, x, out: out.0 };
-        // SAFETY: the caller's conditions.
-        unsafe { single.run::<T, PANELS>(level) };
+    if x.n == 1 || PANELS && x.n <= if T::GROUP == 32 { 2 * few::MOST } else { few::MOST } {
+        let (strips, parts) = (panels.len(), x.n.div_ceil(few::MOST));
+        for part in 0..parts {
+            let columns = x.n * part / parts..x.n * (part + 1) / parts;
+            let results = out.0.wrapping_add(columns.start * out.1);
+            let few = Few { first, stride, strips, x, columns, out: results, out_stride: out.1 };
+            // SAFETY: the caller's conditions.
+            unsafe { few.run::<T, PANELS>(level) };
+        }
         return;
     }
     let few = x.n <= FEW;

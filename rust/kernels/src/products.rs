@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use std::ptr;
 use std::simd::num::SimdInt;
 
-use crate::activations::Group;
+use crate::activations::{Group, Strides};
 use crate::isa::{B, F, I, Isa, prefetch};
 use crate::quant::{Block, Offset};
 
@@ -59,9 +59,8 @@ impl Pointers {
     }
 }
 
-/// Adds the products of `n` times 32 weights of `G` × 16 rows with `N` columns, of which the first
-/// one's groups are given, and how far the next one's are. With every 32 weights, `pace` bytes of the
-/// memory ahead are fetched, which need not exist.
+/// Adds the products of `n` times 32 weights of `G` × 16 rows with `N` columns, whose groups begin at `x`.
+/// With every 32 weights, `pace` bytes of the memory ahead are fetched, which need not exist.
 ///
 /// # Safety
 /// So many weights and groups are there.
@@ -70,7 +69,7 @@ pub unsafe fn add_products<A: Isa, S: Shape, const G: usize, const N: usize>(
     isa: A,
     weights: [Pointers; G],
     bias: u32,
-    (groups, stride): (*const Group, usize),
+    (x, strides): (*const Group, Strides),
     n: usize,
     (ahead, pace): ([*const u8; G], usize),
     sums: &mut [[F; N]; G],
@@ -84,11 +83,10 @@ pub unsafe fn add_products<A: Isa, S: Shape, const G: usize, const N: usize>(
         for half in 0..halves {
             // SAFETY: the caller's condition.
             unsafe {
-                let group = groups.add(i);
                 let mut dots = [[I::splat(0); N]; G];
                 if !S::MIN {
                     for c in 0..N {
-                        let group = group.add(c * stride);
+                        let group = x.add(c * strides.column + i * strides.group);
                         let sum = match (halves, half) {
                             (1, _) => I::splat((*group).minus_sum),
                             (_, 0) => I::splat((*group).minus_sum_16),
@@ -105,7 +103,10 @@ pub unsafe fn add_products<A: Isa, S: Shape, const G: usize, const N: usize>(
                         w[g] = *weights[g].bytes.add(i * 8 + half * 4 + j);
                     }
                     for c in 0..N {
-                        let q = (*group.add(c * stride)).q.as_ptr().add(16 * half + 4 * j);
+                        let q = (*x.add(c * strides.column + i * strides.group))
+                            .q
+                            .as_ptr()
+                            .add(16 * half + 4 * j);
                         let q = q.cast::<[i8; 4]>().read();
                         for g in 0..G {
                             dots[g][c] = if S::WIDE {
@@ -119,14 +120,15 @@ pub unsafe fn add_products<A: Isa, S: Shape, const G: usize, const N: usize>(
                 for g in 0..G {
                     let scale = *weights[g].scales.add(i * halves + half);
                     for c in 0..N {
-                        let activation = F::splat((*group.add(c * stride)).scale);
+                        let activation =
+                            F::splat((*x.add(c * strides.column + i * strides.group)).scale);
                         let product = dots[g][c].cast::<f32>() * scale;
                         sums[g][c] = isa.fma(product, activation, sums[g][c]);
                     }
                     if S::MIN {
                         let min = *weights[g].mins.add(i * halves + half);
                         for c in 0..N {
-                            let group = group.add(c * stride);
+                            let group = x.add(c * strides.column + i * strides.group);
                             let sum = match (halves, half) {
                                 (1, _) => F::splat((*group).scaled_sum),
                                 (_, half) => {

@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::simd::prelude::*;
 
-use crate::isa::{B, F, Isa, LANES, prefetch};
+use crate::isa::{B, F, Isa, LANES, prefetch, prefetch_l2};
 use crate::matmul::{Share, float_columns, tile_columns};
 
 mod bfloat16;
@@ -239,10 +239,22 @@ impl<T: Block, const PANELS: bool> Rows<'_, T, PANELS> {
     /// At `first + r * stride`, for each `r < 16`, there is a `T`; or, in a panel, 16 of them at `first`.
     #[inline(always)]
     pub unsafe fn new(first: *const u8, stride: usize, ahead: *const u8) -> Self {
+        let rows = Rows { first, stride, ahead, blocks: PhantomData };
         if !Self::LARGE {
-            prefetch(ahead, LANES * size_of::<T>());
+            rows.fetch(0, LANES * size_of::<T>());
         }
-        Rows { first, stride, ahead, blocks: PhantomData }
+        rows
+    }
+
+    /// One stream is fetched into the second-level cache, which can wait for more lines at a time than
+    /// the first-level cache; 16 streams would not last there.
+    #[inline(always)]
+    fn fetch(self, offset: usize, len: usize) {
+        if PANELS {
+            prefetch_l2(self.ahead.wrapping_add(offset), len);
+        } else {
+            prefetch(self.ahead.wrapping_add(offset), len);
+        }
     }
 
     /// An unaligned value at a byte offset of the block of a row.
@@ -266,7 +278,7 @@ impl<T: Block, const PANELS: bool> Rows<'_, T, PANELS> {
     #[inline(always)]
     pub fn dwords4(self, offset: usize) -> [B; 4] {
         if Self::LARGE {
-            prefetch(self.ahead.wrapping_add(offset * LANES), 16 * LANES);
+            self.fetch(offset * LANES, 16 * LANES);
         }
         if PANELS {
             return [

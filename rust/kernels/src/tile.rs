@@ -138,7 +138,7 @@ pub unsafe fn multiply(
     place: Place,
 ) {
     let Place { columns, k, len, .. } = &place;
-    assert!(columns.end <= x.n && k + len <= x.k && x.groups.len() >= x.n * x.k / 32);
+    assert!(columns.end <= x.n && k + len <= x.k);
     let job = Job { panels, x, place, bias: format.offset.bias() };
     match (format.group, format.offset == Offset::Min, format.wide) {
         (32, false, false) => {
@@ -254,14 +254,12 @@ unsafe fn tile<A: Isa, S: Shape, const G: usize, const N: usize>(
                 }
             }
         }
-        let stride = x.k / 32;
-        let groups = x.groups.as_ptr().add(column * stride + k / 32);
+        let groups = (x.groups(column, k / 32).as_ptr(), x.strides());
         let mut weights = [Pointers::NONE; G];
         for g in 0..G {
             weights[g] = Pointers::new(&panels[g].bytes, &panels[g].scales, &panels[g].mins);
         }
-        let (columns, n) = ((groups, stride), len / 32);
-        add_products::<A, S, G, N>(isa, weights, bias, columns, n, fetch, &mut sums);
+        add_products::<A, S, G, N>(isa, weights, bias, groups, len / 32, fetch, &mut sums);
         for g in 0..G {
             for c in 0..N {
                 let at = out.add(c * place.out_stride + g * LANES);

@@ -10,7 +10,7 @@ fn reference(w: &Matrix, x: &Activations, row: usize, column: usize) -> (f64, f6
     w.row(row, &mut weights);
     let products = weights.iter().enumerate().map(|(i, &w0)| {
         let x = if w.quant.int8 {
-            let group = &x.groups[(column * x.k() + i) / GROUP];
+            let group = &x.groups(column, i / GROUP)[0];
             f64::from(group.scale) * f64::from(group.q[i % GROUP])
         } else {
             f64::from(x.floats()[column * x.k() + i])
