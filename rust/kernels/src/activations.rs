@@ -39,7 +39,10 @@ pub struct Activations {
     pub(crate) floats: Vec<f32>,
     /// `[n][k / 32]`, or `[k / 32][n]` where columns are few, and [`MOST`] that have no meaning.
     groups: Vec<Group>,
+    /// `[n][k]` in bfloat16, the last `k % 32` of a column left out.
+    halves: Vec<u16>,
     quantized: bool,
+    rounded: bool,
 }
 
 /// How far groups are apart: those of the same place in neighbouring columns, and neighbours in a column.
@@ -52,7 +55,8 @@ pub(crate) struct Strides {
 impl Activations {
     /// Takes `n` columns of length `k`, to be written to what this returns, `[n][k]`.
     pub fn reset(&mut self, n: usize, k: usize) -> &mut [f32] {
-        (self.n, self.k, self.quantized) = (n, k, false);
+        (self.n, self.k) = (n, k);
+        (self.quantized, self.rounded) = (false, false);
         if self.floats.len() < n * k {
             self.floats.resize(n * k, 0.0);
         }
@@ -66,7 +70,7 @@ impl Activations {
 
     /// The columns, to be changed; what was quantized before is void.
     pub fn floats_mut(&mut self) -> &mut [f32] {
-        self.quantized = false;
+        (self.quantized, self.rounded) = (false, false);
         &mut self.floats[..self.n * self.k]
     }
 
@@ -78,7 +82,8 @@ impl Activations {
         for (to, &from) in columns.iter().enumerate() {
             self.floats.copy_within(from * self.k..(from + 1) * self.k, to * self.k);
         }
-        (self.n, self.quantized) = (columns.len(), false);
+        self.n = columns.len();
+        (self.quantized, self.rounded) = (false, false);
     }
 
     /// How many columns there are.
@@ -111,6 +116,53 @@ impl Activations {
                 dispatch(Quantize { floats, groups, first: column * strides.column, strides });
             }
         });
+    }
+
+    /// Rounds the columns to bfloat16 unless that was done.
+    pub(crate) fn round(&mut self, team: &Team) {
+        if self.rounded {
+            return;
+        }
+        let _part = team.part(Part::Quantize);
+        let (n, k) = (self.n, self.k);
+        let halves = RawMut::new(self.room_for_halves());
+        let floats = &self.floats[..n * k];
+        team.for_each(n, (1 << 16) / k.max(1) + 1, &|columns| {
+            for column in columns {
+                // SAFETY: every column belongs to one caller.
+                let halves = unsafe { halves.slice(column * k, k) };
+                dispatch(Round { floats: &floats[column * k..(column + 1) * k], halves });
+            }
+        });
+    }
+
+    /// The same on this thread.
+    pub(crate) fn round_alone(&mut self) {
+        let k = self.k.max(1);
+        self.room_for_halves();
+        for (x, halves) in
+            self.floats.chunks_exact(k).zip(self.halves.chunks_exact_mut(k)).take(self.n)
+        {
+            dispatch(Round { floats: x, halves });
+        }
+    }
+
+    fn room_for_halves(&mut self) -> &mut [u16] {
+        self.rounded = true;
+        let len = self.n * self.k;
+        if self.halves.len() < len {
+            self.halves.resize(len, 0);
+        }
+        &mut self.halves[..len]
+    }
+
+    /// The columns in bfloat16, see the field.
+    ///
+    /// # Panics
+    /// They are not rounded.
+    pub(crate) fn halves(&self) -> &[u16] {
+        assert!(self.rounded, "columns that are not rounded");
+        &self.halves[..self.n * self.k]
     }
 
     /// Takes the quantized columns of `floats`, `[n][k]`, without their floats.
@@ -173,6 +225,31 @@ impl Activations {
         assert!(self.quantized && column < self.n && group < self.k / GROUP);
         let strides = self.strides();
         &self.groups[column * strides.column + group * strides.group..]
+    }
+}
+
+/// A column and where it goes in bfloat16.
+struct Round<'a> {
+    floats: &'a [f32],
+    halves: &'a mut [u16],
+}
+
+impl Kernel for Round<'_> {
+    type Output = ();
+    const PAIRS: bool = true;
+
+    #[inline(always)]
+    fn run<A: Isa>(self, isa: A) {
+        const EVEN: [usize; 16] = [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30];
+        const ODD: [usize; 16] = [1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31];
+        for (x, halves) in self.floats.chunks_exact(32).zip(self.halves.chunks_exact_mut(32)) {
+            let (low, high) = (F::from_slice(x), F::from_slice(&x[16..]));
+            let (even, odd) = (simd_swizzle!(low, high, EVEN), simd_swizzle!(low, high, ODD));
+            let pairs = isa.pairs(even, odd).to_array();
+            for (to, pair) in halves.chunks_exact_mut(2).zip(pairs) {
+                to.copy_from_slice(&[pair as u16, (pair >> 16) as u16]);
+            }
+        }
     }
 }
 

@@ -1,26 +1,139 @@
 //! Float weights times columns: lanes run along k.
 //!
 //! Of many columns a block at a time stays in the second-level cache, beside a chunk of the rows that
-//! has been made floats once for all of them. The sums of a row and a column, 16 lanes of them, are
-//! added up in the order of k whatever the tile, so a column's result does not depend on its neighbours.
+//! has been brought into its form once for all of them. The sums of a row and a column, 16 lanes of them,
+//! are added up in the order of k whatever the tile, so a column's result does not depend on its
+//! neighbours.
 
 use std::cell::RefCell;
+use std::marker::PhantomData;
 use std::ops::Range;
 use std::simd::prelude::*;
 
 use crate::activations::Activations;
-use crate::isa::{F, Isa, LANES, prefetch, prefetch_l2};
+use crate::isa::{F, Isa, LANES, P, prefetch_l2};
 use crate::quant::Float;
 use crate::raw::RawMut;
 
 /// Up to how many columns go straight through the weights as they are.
 const FEW: usize = 16;
-/// Vectors of a row that are made floats at a time.
+/// Vectors of a row that are brought into their form at a time.
 const CHUNK: usize = 32;
 /// Columns that share them.
 const COLUMNS: usize = 96;
 
-/// `out[c][r] = w[r] · x[c]` for some rows and all columns.
+/// In which form weights and columns meet.
+trait Form {
+    /// Some numbers of a row or a column.
+    type Vector: Copy + 'static;
+    /// A number of a column.
+    type Number: 'static;
+    /// Numbers in a vector.
+    const LEN: usize;
+    /// Bytes of a weight.
+    const BYTES: usize;
+
+    /// Nothing.
+    const NONE: Self::Vector;
+
+    /// The first number of the first column; from one column to the next it is `k`.
+    fn columns(x: &Activations) -> *const Self::Number;
+
+    /// `LEN` weights.
+    ///
+    /// # Safety
+    /// They can be read.
+    unsafe fn load<A: Isa>(isa: A, p: *const u8) -> Self::Vector;
+
+    /// The sums of lanes with the products of two vectors.
+    fn add<A: Isa>(isa: A, sums: F, w: Self::Vector, x: Self::Vector) -> F;
+
+    /// Where a thread keeps its scratch.
+    fn scratch<R>(f: impl FnOnce(&mut Scratch<Self::Vector>) -> R) -> R;
+}
+
+/// Floats, to which weights are converted.
+struct Singles<T>(PhantomData<T>);
+
+/// Pairs of bfloat16, which the weights are.
+struct Pairs<T>(PhantomData<T>);
+
+/// What a thread uses again.
+struct Scratch<V> {
+    /// A chunk of each row, `[rows][vectors]`.
+    weights: Vec<V>,
+    /// The lanes' sums, `[columns][rows]`.
+    sums: Vec<F>,
+}
+
+impl<V> Scratch<V> {
+    const EMPTY: Self = Scratch { weights: Vec::new(), sums: Vec::new() };
+}
+
+impl<T: Float> Form for Singles<T> {
+    type Vector = F;
+    type Number = f32;
+    const LEN: usize = LANES;
+    const BYTES: usize = T::BYTES;
+    const NONE: F = F::from_array([0.0; LANES]);
+
+    #[inline(always)]
+    fn columns(x: &Activations) -> *const f32 {
+        x.floats().as_ptr()
+    }
+
+    #[inline(always)]
+    unsafe fn load<A: Isa>(isa: A, p: *const u8) -> F {
+        // SAFETY: the caller's condition.
+        unsafe { T::load(isa, p) }
+    }
+
+    #[inline(always)]
+    fn add<A: Isa>(isa: A, sums: F, w: F, x: F) -> F {
+        isa.fma(w, x, sums)
+    }
+
+    fn scratch<R>(f: impl FnOnce(&mut Scratch<F>) -> R) -> R {
+        thread_local! {
+            static SCRATCH: RefCell<Scratch<F>> = const { RefCell::new(Scratch::EMPTY) };
+        }
+        SCRATCH.with_borrow_mut(f)
+    }
+}
+
+impl<T: Float> Form for Pairs<T> {
+    type Vector = P;
+    type Number = u16;
+    const LEN: usize = 2 * LANES;
+    const BYTES: usize = 2;
+    const NONE: P = P::from_array([0; LANES]);
+
+    #[inline(always)]
+    fn columns(x: &Activations) -> *const u16 {
+        x.halves().as_ptr()
+    }
+
+    #[inline(always)]
+    unsafe fn load<A: Isa>(_: A, p: *const u8) -> P {
+        // SAFETY: the caller's condition.
+        unsafe { p.cast::<P>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    fn add<A: Isa>(isa: A, sums: F, w: P, x: P) -> F {
+        isa.dot_pairs(sums, w, x)
+    }
+
+    fn scratch<R>(f: impl FnOnce(&mut Scratch<P>) -> R) -> R {
+        thread_local! {
+            static SCRATCH: RefCell<Scratch<P>> = const { RefCell::new(Scratch::EMPTY) };
+        }
+        SCRATCH.with_borrow_mut(f)
+    }
+}
+
+/// `out[c][r] = w[r] · x[c]` for some rows and all columns. Weights that are bfloat16 are multiplied as such
+/// where that is one instruction, with columns rounded to it.
 ///
 /// # Safety
 /// At `w` there are `n_rows` rows of `x.k` weights, `rows` being among them; `out` is `[x.n][n_rows]`
@@ -35,61 +148,14 @@ pub unsafe fn float_tile<T: Float, A: Isa>(
     out: RawMut<f32>,
 ) {
     let job = Job { w, n_rows, x, out };
-    if x.n <= FEW {
-        // SAFETY: the caller's conditions.
-        unsafe { job.straight::<T, A>(isa, rows) };
-        return;
-    }
-    let mut scratch = SCRATCH.take();
-    let whole = x.k / LANES;
-    for first in (0..x.n).step_by(COLUMNS) {
-        let columns = first..(first + COLUMNS).min(x.n);
-        scratch.sums.clear();
-        scratch.sums.resize(columns.len() * rows.len(), F::splat(0.0));
-        for from in (0..whole).step_by(CHUNK) {
-            let len = CHUNK.min(whole - from);
-            // SAFETY: the caller's conditions; the vectors are inside the rows.
-            unsafe {
-                job.convert::<T, A>(isa, rows.clone(), from..from + len, &mut scratch.weights);
-                job.block::<A>(isa, columns.clone(), from, &mut scratch);
-            }
-        }
-        for (c, sums) in columns.zip(scratch.sums.chunks_exact(rows.len())) {
-            for (row, sums) in rows.clone().zip(sums) {
-                // SAFETY: the caller's conditions.
-                unsafe { job.finish::<T>(row, c, *sums) };
-            }
+    // SAFETY: the caller's conditions.
+    unsafe {
+        if T::PAIRS && A::PAIRS {
+            job.all::<T, Pairs<T>, A>(isa, rows);
+        } else {
+            job.all::<T, Singles<T>, A>(isa, rows);
         }
     }
-    SCRATCH.set(scratch);
-}
-
-/// Rows of a tile.
-const fn height<A: Isa>() -> usize {
-    if A::FLOAT_VECTORS == 4 { 4 } else { 2 }
-}
-
-/// Columns of a tile at most.
-const fn width<A: Isa>() -> usize {
-    if A::FLOAT_VECTORS == 4 { 6 } else { 3 }
-}
-
-/// As few parts of up to `most` as do, of even sizes: a narrow tile has too few sums in flight.
-fn even_parts(all: Range<usize>, most: usize) -> impl Iterator<Item = Range<usize>> + Clone {
-    let (start, n, parts) = (all.start, all.len(), all.len().div_ceil(most));
-    (0..parts).map(move |i| start + n * i / parts..start + n * (i + 1) / parts)
-}
-
-thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::default();
-}
-
-#[derive(Default)]
-struct Scratch {
-    /// A chunk of each row, `[rows][vectors]`.
-    weights: Vec<F>,
-    /// The lanes' sums, `[columns][rows]`.
-    sums: Vec<F>,
 }
 
 /// The arguments of [`float_tile`].
@@ -101,39 +167,78 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Makes some vectors of each row floats.
+    /// # Safety
+    /// As for [`float_tile`].
+    #[inline(always)]
+    unsafe fn all<T: Float, V: Form, A: Isa>(&self, isa: A, rows: Range<usize>) {
+        if self.x.n <= FEW {
+            // SAFETY: the caller's conditions.
+            return unsafe { self.straight::<T, V, A>(isa, rows) };
+        }
+        // Not in a closure, which would not take on the features of the entry.
+        let mut scratch = V::scratch(|scratch| std::mem::replace(scratch, Scratch::EMPTY));
+        let whole = self.x.k / V::LEN;
+        for first in (0..self.x.n).step_by(COLUMNS) {
+            let columns = first..(first + COLUMNS).min(self.x.n);
+            scratch.sums.clear();
+            scratch.sums.resize(columns.len() * rows.len(), F::splat(0.0));
+            for from in (0..whole).step_by(CHUNK) {
+                let chunk = from..(from + CHUNK).min(whole);
+                // SAFETY: the caller's conditions; the vectors are inside the rows.
+                unsafe {
+                    self.convert::<V, A>(isa, rows.clone(), chunk, &mut scratch.weights);
+                    self.block::<V, A>(isa, columns.clone(), from, &mut scratch);
+                }
+            }
+            for (c, sums) in columns.zip(scratch.sums.chunks_exact(rows.len())) {
+                for (row, sums) in rows.clone().zip(sums) {
+                    // SAFETY: the caller's conditions.
+                    unsafe { self.finish::<T>(row, c, *sums, whole * V::LEN) };
+                }
+            }
+        }
+        V::scratch(|kept| *kept = scratch);
+    }
+
+    /// Brings some vectors of each row into their form.
     ///
     /// # Safety
     /// As for [`float_tile`]; the vectors are inside the rows.
     #[inline(always)]
-    unsafe fn convert<T: Float, A: Isa>(
+    unsafe fn convert<V: Form, A: Isa>(
         &self,
         isa: A,
         rows: Range<usize>,
         vectors: Range<usize>,
-        weights: &mut Vec<F>,
+        weights: &mut Vec<V::Vector>,
     ) {
-        weights.resize(rows.len() * vectors.len(), F::splat(0.0));
+        weights.resize(rows.len() * vectors.len(), V::NONE);
         for (row, weights) in rows.zip(weights.chunks_exact_mut(vectors.len())) {
-            let first = (row * self.x.k + vectors.start * LANES) * T::BYTES;
+            let first = (row * self.x.k + vectors.start * V::LEN) * V::BYTES;
             for (i, weights) in weights.iter_mut().enumerate() {
                 // SAFETY: the caller's conditions.
                 unsafe {
-                    let at = self.w.add(first + i * LANES * T::BYTES);
-                    *weights = T::load(isa, at);
+                    let at = self.w.add(first + i * V::LEN * V::BYTES);
+                    *weights = V::load(isa, at);
                     // The row's next chunk.
-                    prefetch_l2(at.wrapping_add(CHUNK * LANES * T::BYTES), LANES * T::BYTES);
+                    prefetch_l2(at.wrapping_add(CHUNK * V::LEN * V::BYTES), V::LEN * V::BYTES);
                 }
             }
         }
     }
 
-    /// Adds the products of the converted chunk, whose first vector is `from`, with some columns.
+    /// Adds the products of the chunk in the scratch, whose first vector is `from`, with some columns.
     ///
     /// # Safety
     /// As for [`float_tile`]; the scratch has the chunk of some rows and sums for these columns.
     #[inline(always)]
-    unsafe fn block<A: Isa>(&self, isa: A, columns: Range<usize>, from: usize, m: &mut Scratch) {
+    unsafe fn block<V: Form, A: Isa>(
+        &self,
+        isa: A,
+        columns: Range<usize>,
+        from: usize,
+        m: &mut Scratch<V::Vector>,
+    ) {
         let n_rows = m.sums.len() / columns.len();
         let n = m.weights.len() / n_rows;
         for part in even_parts(columns.clone(), width::<A>()) {
@@ -142,10 +247,10 @@ impl Job<'_> {
                 let tall = n_rows - row >= height::<A>();
                 // SAFETY: rows, columns and sums of each case exist.
                 row += unsafe {
-                    let x = self.x.floats.as_ptr().add(part.start * self.x.k + from * LANES);
+                    let x = V::columns(self.x).add(part.start * self.x.k + from * V::LEN);
                     let w = m.weights.as_ptr().add(row * n);
                     let sums = m.sums.as_mut_ptr().add((part.start - columns.start) * n_rows + row);
-                    let tile = Tile { w, x: (x, self.x.k), n, sums: (sums, n_rows) };
+                    let tile = Tile::<V> { w, x: (x, self.x.k), n, sums: (sums, n_rows) };
                     match (height::<A>(), tall) {
                         (4, true) => tile.wide::<A, 4>(isa, part.len()),
                         (2, true) => tile.wide::<A, 2>(isa, part.len()),
@@ -161,7 +266,7 @@ impl Job<'_> {
     /// # Safety
     /// As for [`float_tile`].
     #[inline(always)]
-    unsafe fn straight<T: Float, A: Isa>(&self, isa: A, rows: Range<usize>) {
+    unsafe fn straight<T: Float, V: Form, A: Isa>(&self, isa: A, rows: Range<usize>) {
         let parts = even_parts(0..self.x.n, width::<A>());
         let mut row = rows.start;
         while row < rows.end {
@@ -170,9 +275,9 @@ impl Job<'_> {
                 // SAFETY: the rows and the columns of each case exist.
                 unsafe {
                     match (height::<A>(), tall) {
-                        (4, true) => self.rows::<T, A, 4>(isa, row, part),
-                        (2, true) => self.rows::<T, A, 2>(isa, row, part),
-                        _ => self.rows::<T, A, 1>(isa, row, part),
+                        (4, true) => self.rows::<T, V, A, 4>(isa, row, part),
+                        (2, true) => self.rows::<T, V, A, 2>(isa, row, part),
+                        _ => self.rows::<T, V, A, 1>(isa, row, part),
                     }
                 };
             }
@@ -185,21 +290,22 @@ impl Job<'_> {
     /// # Safety
     /// As for [`float_tile`], for these rows and columns.
     #[inline(always)]
-    unsafe fn rows<T: Float, A: Isa, const R: usize>(
+    unsafe fn rows<T: Float, V: Form, A: Isa, const R: usize>(
         &self,
         isa: A,
         row: usize,
         columns: Range<usize>,
     ) {
+        let at = (row, columns.start);
         // SAFETY: the caller's conditions.
         unsafe {
             match columns.len() {
-                1 => self.few::<T, A, R, 1>(isa, row, columns.start),
-                2 => self.few::<T, A, R, 2>(isa, row, columns.start),
-                3 => self.few::<T, A, R, 3>(isa, row, columns.start),
-                4 if A::FLOAT_VECTORS == 4 => self.few::<T, A, R, 4>(isa, row, columns.start),
-                5 if A::FLOAT_VECTORS == 4 => self.few::<T, A, R, 5>(isa, row, columns.start),
-                6 if A::FLOAT_VECTORS == 4 => self.few::<T, A, R, 6>(isa, row, columns.start),
+                1 => self.few::<T, V, A, R, 1>(isa, at),
+                2 => self.few::<T, V, A, R, 2>(isa, at),
+                3 => self.few::<T, V, A, R, 3>(isa, at),
+                4 if width::<A>() == 6 => self.few::<T, V, A, R, 4>(isa, at),
+                5 if width::<A>() == 6 => self.few::<T, V, A, R, 5>(isa, at),
+                6 if width::<A>() == 6 => self.few::<T, V, A, R, 6>(isa, at),
                 n => unreachable!("{n} columns in a tile"),
             }
         }
@@ -210,73 +316,73 @@ impl Job<'_> {
     /// # Safety
     /// As for [`float_tile`], for these rows and columns.
     #[inline(always)]
-    unsafe fn few<T: Float, A: Isa, const R: usize, const N: usize>(
+    unsafe fn few<T: Float, V: Form, A: Isa, const R: usize, const N: usize>(
         &self,
         isa: A,
-        row: usize,
-        column: usize,
+        (row, column): (usize, usize),
     ) {
         let k = self.x.k;
+        let whole = k / V::LEN * V::LEN;
         let mut sums = [[F::splat(0.0); N]; R];
         // SAFETY: rows `row..row + R` and columns `column..column + N` exist, by the caller.
         unsafe {
-            let w = self.w.add(row * k * T::BYTES);
-            let columns = self.x.floats.as_ptr().add(column * k);
-            for i in (0..k / LANES * LANES).step_by(LANES) {
-                let mut weights = [F::splat(0.0); R];
+            let w = self.w.add(row * k * V::BYTES);
+            let columns = V::columns(self.x).add(column * k);
+            for i in (0..whole).step_by(V::LEN) {
+                let mut weights = [V::NONE; R];
                 for r in 0..R {
-                    let at = w.add((r * k + i) * T::BYTES);
-                    weights[r] = T::load(isa, at);
+                    let at = w.add((r * k + i) * V::BYTES);
+                    weights[r] = V::load(isa, at);
                     // The rows after these come next in memory.
-                    prefetch(at.wrapping_add(R * k * T::BYTES), LANES * T::BYTES);
+                    prefetch_l2(at.wrapping_add(R * k * V::BYTES), V::LEN * V::BYTES);
                 }
                 for c in 0..N {
-                    let x = columns.add(c * k + i).cast::<F>().read_unaligned();
+                    let x = columns.add(c * k + i).cast::<V::Vector>().read_unaligned();
                     for r in 0..R {
-                        sums[r][c] = isa.fma(weights[r], x, sums[r][c]);
+                        sums[r][c] = V::add(isa, sums[r][c], weights[r], x);
                     }
                 }
             }
             for r in 0..R {
                 for c in 0..N {
-                    self.finish::<T>(row + r, column + c, sums[r][c]);
+                    self.finish::<T>(row + r, column + c, sums[r][c], whole);
                 }
             }
         }
     }
 
-    /// Writes a result from its lanes' sums, the last weights of a row that fill no vector added.
+    /// Writes a result from its lanes' sums, the weights from `whole` on added, which fill no vector.
     ///
     /// # Safety
     /// As for [`float_tile`], for this row and column.
     #[inline(always)]
-    unsafe fn finish<T: Float>(&self, row: usize, column: usize, sums: F) {
+    unsafe fn finish<T: Float>(&self, row: usize, column: usize, sums: F, whole: usize) {
         let k = self.x.k;
         let mut sum = add_lanes(sums);
         // SAFETY: the caller's conditions.
         unsafe {
-            for i in k / LANES * LANES..k {
+            for i in whole..k {
                 let at = self.w.add((row * k + i) * T::BYTES);
                 let bytes = std::slice::from_raw_parts(at, T::BYTES);
-                sum += T::dequantize(bytes) * *self.x.floats.as_ptr().add(column * k + i);
+                sum += T::dequantize(bytes) * *self.x.floats().as_ptr().add(column * k + i);
             }
             self.out.write(column * self.n_rows + row, sum);
         }
     }
 }
 
-/// Some rows of a converted chunk and some columns.
-struct Tile {
-    w: *const F,
+/// Some rows of a chunk in its form and some columns.
+struct Tile<V: Form> {
+    w: *const V::Vector,
     /// The columns, and from one to the next.
-    x: (*const f32, usize),
+    x: (*const V::Number, usize),
     /// Vectors in a chunk of a row.
     n: usize,
     /// The sums, and from a column's to the next one's.
     sums: (*mut F, usize),
 }
 
-impl Tile {
+impl<V: Form> Tile<V> {
     /// Adds the products of `R` rows and `n` columns, up to 6; returns `R`.
     ///
     /// # Safety
@@ -289,9 +395,9 @@ impl Tile {
                 1 => self.add::<A, R, 1>(isa),
                 2 => self.add::<A, R, 2>(isa),
                 3 => self.add::<A, R, 3>(isa),
-                4 if A::FLOAT_VECTORS == 4 => self.add::<A, R, 4>(isa),
-                5 if A::FLOAT_VECTORS == 4 => self.add::<A, R, 5>(isa),
-                6 if A::FLOAT_VECTORS == 4 => self.add::<A, R, 6>(isa),
+                4 if width::<A>() == 6 => self.add::<A, R, 4>(isa),
+                5 if width::<A>() == 6 => self.add::<A, R, 5>(isa),
+                6 if width::<A>() == 6 => self.add::<A, R, 6>(isa),
                 n => unreachable!("{n} columns in a tile"),
             }
         }
@@ -313,14 +419,15 @@ impl Tile {
                 }
             }
             for i in 0..self.n {
-                let mut weights = [F::splat(0.0); R];
+                let mut weights = [V::NONE; R];
                 for r in 0..R {
                     weights[r] = *self.w.add(r * self.n + i);
                 }
                 for c in 0..N {
-                    let x = self.x.0.add(c * self.x.1 + i * LANES).cast::<F>().read_unaligned();
+                    let x = self.x.0.add(c * self.x.1 + i * V::LEN);
+                    let x = x.cast::<V::Vector>().read_unaligned();
                     for r in 0..R {
-                        sums[r][c] = isa.fma(weights[r], x, sums[r][c]);
+                        sums[r][c] = V::add(isa, sums[r][c], weights[r], x);
                     }
                 }
             }
@@ -332,6 +439,23 @@ impl Tile {
         }
     }
 }
+
+/// Rows of a tile.
+const fn height<A: Isa>() -> usize {
+    if A::FLOAT_VECTORS == 4 { 4 } else { 2 }
+}
+
+/// Columns of a tile at most.
+const fn width<A: Isa>() -> usize {
+    if A::FLOAT_VECTORS == 4 { 6 } else { 3 }
+}
+
+/// As few parts of up to `most` as do, of even sizes: a narrow tile has too few sums in flight.
+fn even_parts(all: Range<usize>, most: usize) -> impl Iterator<Item = Range<usize>> + Clone {
+    let (start, n, parts) = (all.start, all.len(), all.len().div_ceil(most));
+    (0..parts).map(move |i| start + n * i / parts..start + n * (i + 1) / parts)
+}
+
 /// The sum of the lanes, by halves.
 #[inline(always)]
 pub fn add_lanes(x: F) -> f32 {

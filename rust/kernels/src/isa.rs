@@ -179,6 +179,11 @@ macro_rules! levels {
 }
 
 impl Level {
+    /// Whether it has products of pairs of bfloat16 as one instruction.
+    pub(crate) fn has_pairs(self) -> bool {
+        self.without_pairs() != self
+    }
+
     /// The level that is the same but for products of pairs.
     fn without_pairs(self) -> Level {
         match self {

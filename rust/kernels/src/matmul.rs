@@ -131,6 +131,9 @@ pub fn matmul_at(
     if jobs.iter().any(|(w, _)| w.quant.int8) {
         x.quantize(team);
     }
+    if level.has_pairs() && jobs.iter().any(|(w, _)| w.quant.pairs) {
+        x.round(team);
+    }
     let x = &*x;
     let jobs: Vec<(Matrix, RawMut<f32>)> = jobs
         .iter_mut()
@@ -170,6 +173,7 @@ pub fn float_columns<T: Float>(share: Share) {
     struct Run<'a, T>(Share<'a>, PhantomData<T>);
     impl<T: Float> Kernel for Run<'_, T> {
         type Output = ();
+        const PAIRS: bool = T::PAIRS;
         #[inline(always)]
         fn run<A: Isa>(self, isa: A) {
             let Share { w, rows, x, out, .. } = self.0;

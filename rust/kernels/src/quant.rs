@@ -56,6 +56,8 @@ pub struct Quant {
     pub block_bytes: usize,
     /// Whether activations are quantized to int8 for it.
     pub int8: bool,
+    /// Whether activations are rounded to bfloat16 for it where the instruction set multiplies pairs.
+    pub(crate) pairs: bool,
     /// Whether a tensor of the type is multiplied by one more number, kept in `<name>.scale`.
     pub scaled: bool,
     dequantize: fn(&[u8], &mut [f32]),
@@ -120,6 +122,7 @@ impl Quant {
             block_len: T::LEN,
             block_bytes: size_of::<T>(),
             int8: true,
+            pairs: false,
             dequantize: |bytes, out| {
                 // SAFETY: a block has alignment 1 and any bytes are one.
                 let (_, blocks, _) = unsafe { bytes.align_to::<T>() };
@@ -140,6 +143,7 @@ impl Quant {
             block_len: 1,
             block_bytes: T::BYTES,
             int8: false,
+            pairs: T::PAIRS,
             dequantize: |bytes, out| {
                 for (bytes, out) in bytes.chunks_exact(T::BYTES).zip(out) {
                     *out = T::dequantize(bytes);
@@ -393,6 +397,8 @@ pub trait Float: 'static {
     const NAME: &'static str;
     /// Bytes of a weight.
     const BYTES: usize;
+    /// Whether weights are bfloat16, of which pairs can be multiplied as they are.
+    const PAIRS: bool = false;
 
     /// The meaning of `BYTES` bytes.
     fn dequantize(bytes: &[u8]) -> f32;

@@ -12,6 +12,7 @@ use crate::team::Team;
 pub struct Forms {
     int8: bool,
     floats: bool,
+    halves: bool,
 }
 
 impl Forms {
@@ -20,6 +21,7 @@ impl Forms {
         matrices.into_iter().fold(Forms::default(), |forms, w| Forms {
             int8: forms.int8 | w.quant.int8,
             floats: forms.floats | !w.quant.int8,
+            halves: forms.halves | (w.quant.pairs && level().has_pairs()),
         })
     }
 }
@@ -58,6 +60,9 @@ impl Groups {
                     to.copy_from_slice(&x.floats()[c as usize * k..][..k]);
                 });
             }
+            if forms.halves {
+                group.round_alone();
+            }
             if forms.int8 {
                 group.copy_quantized(x, picks);
             }
@@ -74,6 +79,9 @@ impl Groups {
             let (n, x) = (at.len(), &x[at.start * k..at.end * k]);
             if forms.floats {
                 group.reset(n, k).copy_from_slice(x);
+            }
+            if forms.halves {
+                group.round_alone();
             }
             if forms.int8 {
                 group.quantize_from(n, k, x);

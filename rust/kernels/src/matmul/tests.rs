@@ -4,14 +4,17 @@ use crate::quant::QUANTS;
 use crate::testing::{noise, weights};
 
 /// What the kernels compute, in double precision: dequantized weights times the activations as they
-/// are for float weights, or as quantized. Also the sum of magnitudes, to measure errors by.
-fn reference(w: &Matrix, x: &Activations, row: usize, column: usize) -> (f64, f64) {
+/// are for float weights, or as quantized or rounded. Also the sum of magnitudes, to measure errors by.
+fn reference(level: Level, w: &Matrix, x: &Activations, row: usize, column: usize) -> (f64, f64) {
     let mut weights = vec![0.0; w.k()];
     w.row(row, &mut weights);
     let products = weights.iter().enumerate().map(|(i, &w0)| {
         let x = if w.quant.int8 {
             let group = &x.groups(column, i / GROUP)[0];
             f64::from(group.scale) * f64::from(group.q[i % GROUP])
+        } else if w.quant.pairs && level.has_pairs() && i < x.k() / 32 * 32 {
+            let half = x.halves()[column * x.k() + i];
+            f64::from(f32::from_bits(u32::from(half) << 16))
         } else {
             f64::from(x.floats()[column * x.k() + i])
         };
@@ -42,7 +45,7 @@ fn every_type_at_every_level_agrees_with_its_meaning() {
                 matmul_at(&team, Some(level), &mut x, &mut [(w, &mut out)]);
                 for c in (0..n).step_by(1 + n / 5) {
                     for r in 0..rows {
-                        let (sum, size) = reference(&w, &x, r, c);
+                        let (sum, size) = reference(level, &w, &x, r, c);
                         let error = (f64::from(out[c * rows + r]) - sum).abs();
                         assert!(
                             error <= 1e-5 * size.max(1e-30),

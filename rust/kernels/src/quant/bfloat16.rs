@@ -11,6 +11,7 @@ impl Float for Bf16 {
     const GGML_ID: u32 = 30;
     const NAME: &'static str = "BF16";
     const BYTES: usize = 2;
+    const PAIRS: bool = true;
 
     fn dequantize(bytes: &[u8]) -> f32 {
         f32::from_bits(u32::from(u16::from_le_bytes([bytes[0], bytes[1]])) << 16)
