@@ -67,6 +67,8 @@ class Engine:
         repack: bool | None = None,
         n_draft_max: int = 16,
         prompt_lookup: bool = True,
+        prefix_cache_bytes: int | None = None,
+        ctx_checkpoints: int = 32,
     ) -> Engine: ...
     @property
     def info(self) -> dict[str, Any]: ...

@@ -121,6 +121,23 @@ def test_an_earlier_prompt_is_reused(story: Model) -> None:
     assert cached >= 128
     assert cached == again.timings.cache_n == 201 - again.timings.prompt_n
     assert again.text == " upon"
+    alone = story.generate([*prompt, ID["▁Once"]], temperature=0, max_tokens=1, cache_prompt=False)
+    assert alone.usage.prompt_tokens_details.cached_tokens == 0
+    assert (alone.text, alone.timings.prompt_n) == (" upon", 201)
+
+
+def test_what_is_kept_is_bounded(story_path: Path) -> None:
+    with Model(story_path, n_ctx=512, max_sequences=1) as model:
+        n_bytes = model.info["kv_bytes"]
+    prompt = [ID["x"]] * 400
+    for page in (0, 2):
+        with Model(
+            story_path, n_ctx=512, max_sequences=1, prefix_cache_bytes=page * n_bytes // 8
+        ) as model:
+            assert model.info["kv_bytes"] == n_bytes + page * n_bytes // 8
+            model.generate(prompt, max_tokens=1)
+            again = model.generate(prompt, max_tokens=1)
+            assert again.usage.prompt_tokens_details.cached_tokens == page * 64
 
 
 def test_threads_share_a_model(story: Model) -> None:

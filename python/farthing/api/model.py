@@ -63,6 +63,8 @@ class Model:
         repack: bool | None = None,
         n_draft_max: int = 16,
         prompt_lookup: bool = True,
+        prefix_cache_bytes: int | None = None,
+        ctx_checkpoints: int = 32,
     ) -> None:
         """Load a GGUF file.
 
@@ -81,6 +83,12 @@ class Model:
         text is the same, sooner where it repeats. 0 switches it off. Models with recurrent layers
         go without.
 
+        What requests have computed is kept for those that begin with the same tokens: by default
+        as long as no other request needs the memory of the KV cache; with `prefix_cache_bytes` the
+        KV cache is so many bytes larger, and no more are kept; 0 keeps and shares nothing.
+        `ctx_checkpoints` is how many states are kept in models with recurrent layers, which can go
+        on only from those.
+
         Raises ModelFileError, UnsupportedModelError, OutOfMemoryError, or RequestError for an
         argument out of range.
         """
@@ -96,6 +104,8 @@ class Model:
             repack=repack,
             n_draft_max=n_draft_max,
             prompt_lookup=prompt_lookup,
+            prefix_cache_bytes=prefix_cache_bytes,
+            ctx_checkpoints=ctx_checkpoints,
         )
         self._dispatcher = Dispatcher(self._engine)
         _open_models.add(self)

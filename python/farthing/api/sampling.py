@@ -87,6 +87,8 @@ class GenerateOptions(TypedDict, total=False):
     """Tokens guessed for a pass, at most the model's `n_draft_max` (default); 0: none."""
     ignore_eos: bool
     """False; True generates on where the model would end."""
+    cache_prompt: bool
+    """True; False computes all of the prompt and leaves nothing for other requests."""
 
 
 NAMES = tuple(GenerateOptions.__annotations__)

@@ -30,12 +30,23 @@ pub struct Config {
     pub n_draft_max: usize,
     /// Whether tokens are guessed that came after the same ones before, in the prompt or the answer.
     pub prompt_lookup: bool,
+    /// Pages that are kept for requests to come, at most, beside those in use. With 0 nothing is kept, and
+    /// requests at the same time do not share pages either.
+    pub kept_pages: usize,
 }
 
 impl Default for Config {
-    /// A context of 4096, 8 sequences, 512 tokens a pass, up to 16 guesses by prompt lookup.
+    /// A context of 4096, 8 sequences, 512 tokens a pass, up to 16 guesses by prompt lookup, all pages kept
+    /// that are not needed.
     fn default() -> Config {
-        Config { n_ctx: 4096, max_sequences: 8, n_batch: 512, n_draft_max: 16, prompt_lookup: true }
+        Config {
+            n_ctx: 4096,
+            max_sequences: 8,
+            n_batch: 512,
+            n_draft_max: 16,
+            prompt_lookup: true,
+            kept_pages: usize::MAX,
+        }
     }
 }
 

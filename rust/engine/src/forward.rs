@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use farthing_models::{Profile, Run};
+use farthing_models::{Page, Profile, Run};
 
 /// Why a forward pass gave no logits.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +33,9 @@ pub trait Forward: Send {
     fn n_states(&self) -> usize {
         0
     }
+
+    /// Copies all that a page holds to another one.
+    fn copy_page(&mut self, from: Page, to: Page);
 
     /// While this is set a pass in progress ends early with `Interrupted`, within some milliseconds.
     fn interrupt(&self) -> Arc<AtomicBool>;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use farthing_models::{Error, Model, Profile, Run};
+use farthing_models::{Error, Model, Page, Profile, Run};
 
 use crate::forward::{Forward, ForwardError};
 
@@ -22,6 +22,10 @@ impl Forward for Model {
 
     fn n_states(&self) -> usize {
         self.n_states()
+    }
+
+    fn copy_page(&mut self, from: Page, to: Page) {
+        Model::copy_page(self, from, to);
     }
 
     fn interrupt(&self) -> Arc<AtomicBool> {

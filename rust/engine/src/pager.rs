@@ -2,8 +2,8 @@
 
 use farthing_models::Page;
 
-/// Free pages, and counts of the users of each other page: sequences, and prefixes kept for reuse.
-/// Pages that only prefixes use can be had back at any time.
+/// Free pages, and who uses each other page: any number of sequences, and what is kept for reuse. Pages
+/// that are only kept can be had back at any time.
 pub(crate) struct Pager {
     page_len: usize,
     free: Vec<Page>,
@@ -16,7 +16,7 @@ pub(crate) struct Pager {
 #[derive(Clone, Copy, Default)]
 struct Uses {
     sequences: u32,
-    prefixes: u32,
+    kept: bool,
 }
 
 impl Pager {
@@ -44,7 +44,7 @@ impl Pager {
         self.n_held
     }
 
-    /// Pages that only prefixes use.
+    /// Pages that are only kept.
     pub fn n_kept(&self) -> usize {
         self.n_pages() - self.n_held - self.free.len()
     }
@@ -71,34 +71,31 @@ impl Pager {
         self.free_if_unused(page);
     }
 
-    /// One more prefix uses the page.
+    /// The page is kept for reuse.
     pub fn keep(&mut self, page: Page) {
-        self.uses[page as usize].prefixes += 1;
+        self.uses[page as usize].kept = true;
     }
 
-    /// One prefix less uses the page; true if it is free now.
-    pub fn forget(&mut self, page: Page) -> bool {
-        self.uses[page as usize].prefixes -= 1;
-        self.free_if_unused(page)
+    /// The page is not kept any more.
+    pub fn forget(&mut self, page: Page) {
+        self.uses[page as usize].kept = false;
+        self.free_if_unused(page);
     }
 
     pub fn is_held(&self, page: Page) -> bool {
-        self.uses[page as usize].sequences > 0
+        self.holders(page) > 0
     }
 
-    /// Whether a single prefix uses the page and nobody else.
-    pub fn is_exclusive_to_prefix(&self, page: Page) -> bool {
-        let uses = self.uses[page as usize];
-        uses.sequences == 0 && uses.prefixes == 1
+    /// Sequences that use the page.
+    pub fn holders(&self, page: Page) -> u32 {
+        self.uses[page as usize].sequences
     }
 
-    fn free_if_unused(&mut self, page: Page) -> bool {
+    fn free_if_unused(&mut self, page: Page) {
         let uses = self.uses[page as usize];
-        let unused = uses.sequences == 0 && uses.prefixes == 0;
-        if unused {
+        if uses.sequences == 0 && !uses.kept {
             self.free.push(page);
         }
-        unused
     }
 }
 
@@ -117,8 +114,7 @@ mod tests {
         assert!(pager.is_held(page));
         pager.release(page);
         assert_eq!((pager.n_held(), pager.n_kept()), (0, 1));
-        assert!(pager.is_exclusive_to_prefix(page));
-        assert!(pager.forget(page));
+        pager.forget(page);
         assert_eq!((pager.n_held(), pager.n_kept()), (0, 0));
     }
 

@@ -1,336 +1,392 @@
-//! Pages of finished sequences, kept for requests that begin with the same tokens.
+//! Computed pages by the tokens in them, for requests that begin with the same tokens.
 //!
-//! Whole pages of the longest common prefix are shared by counting. A partly filled page cannot be
-//! shared, since its users would write different continuations into it; it changes hands when it is
-//! the last page of what is kept and nobody else uses it. When pages run out, the prefix that was
-//! used least recently loses pages from its end.
+//! A tree: a node is a page, and the path to it is the text before it. Pages of running sequences enter it
+//! as they are complete, so that requests at the same time share them too. A page that is not full, or of
+//! which only the beginning fits, is copied by who goes on from it. When pages run out, the leaf that was
+//! used least recently goes first; what sequences hold stays, and so does all before it.
 //!
-//! In models with states there is but the state at the end of what is kept. So only all of it is of use,
-//! and an entry that loses its end is forgotten.
+//! In models with states a sequence can only go on where the state is kept: a mark says that there is one
+//! after some of a node's tokens.
+//!
+//! Texts of different namespaces never share: the same tokens mean other numbers there.
 
-use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
+use std::sync::Arc;
 
 use farthing_models::{Page, Slot};
 
 use crate::pager::Pager;
 use crate::states::Pool;
 
-/// What is kept of finished sequences.
+/// What is kept of the texts computed so far.
 #[derive(Default)]
 pub(crate) struct Prefixes {
-    entries: Vec<Entry>,
+    nodes: Vec<Option<Node>>,
+    /// Numbers of nodes that are gone.
+    vacant: Vec<NodeId>,
+    /// The nodes without a parent, by namespace.
+    roots: HashMap<u64, Children>,
+    /// The nodes without children, by when they were used.
+    leaves: BTreeSet<(u64, NodeId)>,
+    marks: Vec<Mark>,
     clock: u64,
 }
 
-struct Entry {
-    tokens: Vec<u32>,
-    /// As many as the tokens take, in order.
-    pages: Vec<Page>,
-    /// The state after all tokens, in models with states.
-    state: Option<Slot>,
-    /// The clock when it was kept or last taken from.
+type NodeId = u32;
+
+/// In the order of their tokens, so that those that begin like a text stand around it. None is the
+/// beginning of another.
+type Children = BTreeMap<Arc<[u32]>, NodeId>;
+
+/// A place in the tree: the end of the text that leads there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The beginning, in a namespace.
+    Root(u64),
+    /// Behind a node's page.
+    Node(NodeId),
+}
+
+struct Node {
+    parent: Place,
+    /// As many as a page has positions, or fewer, if it is a leaf.
+    tokens: Arc<[u32]>,
+    page: Page,
+    children: Children,
+    /// The clock when it was last used.
+    used: u64,
+}
+
+/// A state that is kept.
+struct Mark {
+    /// It is after the first `len` tokens of the node.
+    node: NodeId,
+    len: usize,
+    slot: Slot,
     used: u64,
 }
 
 /// What a new sequence can take over.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Match {
-    entry: usize,
-    /// Whole pages to share.
-    whole: usize,
-    /// Positions covered: those of the whole pages, and some of the last page if it changes hands.
+    /// Where the pages to share end.
+    pub place: Place,
+    /// Pages to share.
+    pub whole: usize,
+    /// The page after them, of which a copy is of use.
+    pub tail: Option<Page>,
+    /// Positions covered by the pages and the copy.
     pub positions: usize,
+    tail_node: Option<NodeId>,
+    mark: Option<usize>,
+}
+
+impl Match {
+    /// Nothing.
+    pub fn none(namespace: u64) -> Match {
+        let place = Place::Root(namespace);
+        Match { place, whole: 0, tail: None, positions: 0, tail_node: None, mark: None }
+    }
+
+    /// Takes a copy of another page after the shared ones, which covers more.
+    pub fn copy_from(&mut self, page: Page, positions: usize) {
+        (self.tail, self.tail_node, self.positions) = (Some(page), None, positions);
+    }
 }
 
 impl Prefixes {
-    /// The best match for a sequence of these tokens. The last one is never covered, since its
-    /// logits are wanted.
-    pub fn find(&self, tokens: &[u32], pager: &Pager) -> Match {
-        let wanted = &tokens[..tokens.len().saturating_sub(1)];
-        let candidates = self.entries.iter().enumerate().map(|(index, entry)| {
-            let common = common_prefix(&entry.tokens, wanted);
-            let whole = common / pager.page_len();
-            let is_last = whole + 1 == entry.pages.len();
-            let takes_last = is_last && pager.is_exclusive_to_prefix(entry.pages[whole]);
-            let mut positions = if takes_last { common } else { whole * pager.page_len() };
-            if entry.state.is_some() && positions < entry.tokens.len() {
-                positions = 0;
-            }
-            let found = Match { entry: index, whole, positions };
-            (positions, entry.used, found)
+    /// The longest match for a text; with states the longest that ends at one.
+    pub fn find(&self, namespace: u64, text: &[u32], pager: &Pager, states: &Pool) -> Match {
+        let page_len = pager.page_len();
+        let mut path = Vec::new();
+        let mut place = Place::Root(namespace);
+        for tokens in text.chunks_exact(page_len) {
+            let Some(&id) = self.children(place).and_then(|children| children.get(tokens)) else {
+                break;
+            };
+            path.push(id);
+            place = Place::Node(id);
+        }
+        let rest = &text[path.len() * page_len..];
+        let tails = self.children(place).map(|children| neighbours(children, rest));
+        let tails = tails.into_iter().flatten().flatten();
+        if states.is_used() {
+            return self.find_mark(namespace, &path, tails, page_len);
+        }
+        let tail = tails.filter(|&(_, len)| len > 0).max_by_key(|&(_, len)| len);
+        Match {
+            place,
+            whole: path.len(),
+            tail: tail.map(|(id, _)| self.node(id).page),
+            positions: path.len() * page_len + tail.map_or(0, |(_, len)| len),
+            tail_node: tail.map(|(id, _)| id),
+            mark: None,
+        }
+    }
+
+    /// The last mark on a path or in the beginnings of the nodes after it.
+    fn find_mark(
+        &self,
+        namespace: u64,
+        path: &[NodeId],
+        tails: impl Iterator<Item = (NodeId, usize)>,
+        page_len: usize,
+    ) -> Match {
+        let whole = path.iter().enumerate().map(|(nth, &id)| (id, (nth, page_len)));
+        let ends: HashMap<NodeId, (usize, usize)> =
+            whole.chain(tails.map(|(id, len)| (id, (path.len(), len)))).collect();
+        let reached = self.marks.iter().enumerate().filter_map(|(index, mark)| {
+            let &(nth, len) = ends.get(&mark.node)?;
+            (mark.len <= len).then_some((nth * page_len + mark.len, index))
         });
-        candidates
-            .max_by_key(|&(positions, used, _)| (positions, used))
-            .map_or(Match::default(), |(_, _, found)| found)
+        let Some((positions, index)) = reached.max() else {
+            return Match::none(namespace);
+        };
+        let whole = positions / page_len;
+        let tail_node = (positions % page_len > 0).then_some(self.marks[index].node);
+        Match {
+            place: whole
+                .checked_sub(1)
+                .map_or(Place::Root(namespace), |nth| Place::Node(path[nth])),
+            whole,
+            tail: tail_node.map(|id| self.node(id).page),
+            positions,
+            tail_node,
+            mark: Some(index),
+        }
     }
 
     /// Pages of a match that sequences hold already.
-    pub fn held_pages(&self, found: Match, pager: &Pager) -> usize {
-        self.shared_pages(found).iter().filter(|&&page| pager.is_held(page)).count()
+    pub fn held_pages(&self, found: &Match, pager: &Pager) -> usize {
+        self.path(found.place).filter(|&id| pager.is_held(self.node(id).page)).count()
     }
 
-    fn shared_pages(&self, found: Match) -> &[Page] {
-        match found.positions {
-            0 => &[],
-            _ => &self.entries[found.entry].pages[..found.whole],
-        }
-    }
-
-    /// Gives a match's pages and state to a sequence, which holds them from now on.
+    /// Gives a match's pages and state to a sequence, which holds them from now on; not the tail.
     pub fn take(
         &mut self,
-        found: Match,
+        found: &Match,
         pager: &mut Pager,
         states: &mut Pool,
     ) -> (Vec<Page>, Option<Slot>) {
-        let mut pages = self.shared_pages(found).to_vec();
+        self.touch_path(found.place);
+        if let Some(id) = found.tail_node {
+            self.touch(id);
+        }
+        let mut pages: Vec<Page> = self.path(found.place).map(|id| self.node(id).page).collect();
+        pages.reverse();
         for &page in &pages {
             pager.hold(page);
         }
-        if found.positions == 0 {
-            return (pages, None);
-        }
-        self.clock += 1;
-        let entry = &mut self.entries[found.entry];
-        entry.used = self.clock;
-        let state = entry.state;
-        if let Some(slot) = state {
+        let slot = found.mark.map(|index| {
+            self.marks[index].used = self.clock;
+            self.marks[index].slot
+        });
+        if let Some(slot) = slot {
             states.hold(slot);
         }
-        if found.positions > found.whole * pager.page_len() {
-            let last = entry.pages[found.whole];
-            pager.hold(last);
-            pages.push(last);
-            self.pop_page(found.entry, pager, states);
-        }
-        (pages, state)
+        (pages, slot)
     }
 
-    /// Keeps a sequence's computed tokens and takes over its hold on the state and the pages, which may be
-    /// more than the tokens need.
-    pub fn keep(
-        &mut self,
-        tokens: &[u32],
-        (pages, state): (Vec<Page>, Option<Slot>),
-        pager: &mut Pager,
-        states: &mut Pool,
-    ) {
-        let n_pages = pager.pages_for(tokens.len());
-        for &page in &pages[..n_pages] {
-            pager.keep(page);
+    /// Adds a page behind a place, for tokens that are computed in it, one or more. If there is one for
+    /// them already, that one counts: the place behind it, its page, and how many tokens it has in common.
+    pub fn add(&mut self, place: Place, tokens: &[u32], page: Page, pager: &mut Pager) -> Place {
+        self.clock += 1;
+        let children = self.children(place);
+        let after = children.and_then(|c| c.range::<[u32], _>(from(tokens)).next());
+        if let Some((_, &id)) = after.filter(|(longer, _)| longer.starts_with(tokens)) {
+            self.touch(id);
+            return Place::Node(id);
         }
-        for &page in &pages {
-            pager.release(page);
+        let before = children.and_then(|c| c.range::<[u32], _>(up_to(tokens)).next_back());
+        let shorter = before.filter(|(shorter, _)| tokens.starts_with(shorter)).map(|(_, &id)| id);
+        pager.keep(page);
+        let tokens: Arc<[u32]> = tokens.into();
+        let node = Node {
+            parent: place,
+            tokens: tokens.clone(),
+            page,
+            children: Children::new(),
+            used: 0,
+        };
+        let id = self.vacant.pop().unwrap_or_else(|| {
+            self.nodes.push(None);
+            self.nodes.len() as NodeId - 1
+        });
+        self.nodes[id as usize] = Some(node);
+        if let Place::Node(parent) = place {
+            self.leaves.remove(&(self.node(parent).used, parent));
         }
-        let mut pages = pages;
-        pages.truncate(n_pages);
+        self.children_mut(place).insert(tokens, id);
+        self.leaves.insert((0, id));
+        self.touch(id);
+        if let Some(shorter) = shorter {
+            // What it had is in the new one too.
+            self.marks.iter_mut().filter(|m| m.node == shorter).for_each(|m| m.node = id);
+            self.remove(shorter, pager);
+        }
+        Place::Node(id)
+    }
+
+    /// The page before a place.
+    pub fn page(&self, place: Place) -> Option<Page> {
+        match place {
+            Place::Root(_) => None,
+            Place::Node(id) => Some(self.node(id).page),
+        }
+    }
+
+    /// Keeps the state after the first `len` tokens of the page before a place.
+    pub fn mark(&mut self, place: Place, len: usize, slot: Slot, states: &mut Pool) {
+        let Place::Node(node) = place else {
+            return;
+        };
         self.clock += 1;
         let used = self.clock;
-        // With a state, an entry is of use at its end alone.
-        let serves = |long: &[u32], short: &[u32]| {
-            long.starts_with(short) && (state.is_none() || long.len() == short.len())
+        match self.marks.iter_mut().find(|m| (m.node, m.len) == (node, len)) {
+            Some(mark) => mark.used = used,
+            None => {
+                states.hold(slot);
+                self.marks.push(Mark { node, len, slot, used });
+            }
+        }
+    }
+
+    /// Notes that the text up to a place was of use.
+    pub fn touch_path(&mut self, place: Place) {
+        self.clock += 1;
+        let path: Vec<NodeId> = self.path(place).collect();
+        path.into_iter().for_each(|id| self.touch(id));
+    }
+
+    /// Forgets the page before a place, if it is a leaf and only one sequence holds it, and gives the place
+    /// before that.
+    pub fn forget(&mut self, place: Place, pager: &mut Pager, states: &mut Pool) -> Option<Place> {
+        let Place::Node(id) = place else {
+            return None;
         };
-        if let Some(entry) = self.entries.iter_mut().find(|e| serves(&e.tokens, tokens)) {
-            entry.used = used;
-            forget_all(&pages, pager);
-            states.release(state);
-            return;
+        let node = self.node(id);
+        if !node.children.is_empty() || pager.holders(node.page) > 1 {
+            return None;
         }
-        self.entries.retain(|entry| {
-            let superseded = serves(tokens, &entry.tokens);
-            if superseded {
-                forget_all(&entry.pages, pager);
-            }
-            !superseded
-        });
-        self.entries.push(Entry { tokens: tokens.to_vec(), pages, state, used });
+        let parent = node.parent;
+        self.release_marks(id, states);
+        self.remove(id, pager);
+        Some(parent)
     }
 
-    /// Frees a page that no sequence holds; false if there is none.
+    /// Frees the page that was used least recently, of those that no sequence holds; false if there is none.
     pub fn evict(&mut self, pager: &mut Pager, states: &mut Pool) -> bool {
-        loop {
-            // Sequences hold beginnings: with the last page all others of the entry are held.
-            let oldest = (0..self.entries.len())
-                .filter(|&i| {
-                    let last = self.entries[i].pages.last();
-                    last.is_some_and(|&page| !pager.is_held(page))
-                })
-                .max_by_key(|&i| Reverse(self.entries[i].used));
-            match oldest {
-                None => return false,
-                Some(index) if self.pop_page(index, pager, states) => return true,
-                // Another prefix shares the page; it comes next.
-                Some(_) => {}
+        // Each sequence holds one leaf at most.
+        let oldest = self.leaves.iter().find(|(_, id)| !pager.is_held(self.node(*id).page));
+        let Some(&(_, id)) = oldest else {
+            return false;
+        };
+        self.release_marks(id, states);
+        self.remove(id, pager);
+        true
+    }
+
+    /// Frees the slot of the state that was used least recently; false if there is none.
+    pub fn evict_state(&mut self, states: &mut Pool) -> bool {
+        let ours = self.marks.iter().enumerate().filter(|(_, mark)| states.users(mark.slot) == 1);
+        let Some((index, _)) = ours.min_by_key(|(_, mark)| mark.used) else {
+            return false;
+        };
+        states.release(Some(self.marks.swap_remove(index).slot));
+        true
+    }
+
+    fn release_marks(&mut self, node: NodeId, states: &mut Pool) {
+        self.marks.retain(|mark| {
+            if mark.node == node {
+                states.release(Some(mark.slot));
+            }
+            mark.node != node
+        });
+    }
+
+    /// Removes a leaf, which has no marks.
+    fn remove(&mut self, id: NodeId, pager: &mut Pager) {
+        let Some(node) = self.nodes[id as usize].take() else {
+            return;
+        };
+        self.vacant.push(id);
+        self.leaves.remove(&(node.used, id));
+        pager.forget(node.page);
+        let siblings = self.children_mut(node.parent);
+        siblings.remove(&node.tokens);
+        if siblings.is_empty() {
+            match node.parent {
+                Place::Root(namespace) => drop(self.roots.remove(&namespace)),
+                Place::Node(parent) => drop(self.leaves.insert((self.node(parent).used, parent))),
             }
         }
     }
 
-    /// Forgets the state that was used least recently, and what is kept with it; false if there is none.
-    pub fn evict_state(&mut self, pager: &mut Pager, states: &mut Pool) -> bool {
-        let with_state = (0..self.entries.len()).filter(|&i| self.entries[i].state.is_some());
-        match with_state.min_by_key(|&i| self.entries[i].used) {
-            Some(index) => {
-                self.forget(index, pager, states);
-                true
-            }
-            None => false,
+    fn touch(&mut self, id: NodeId) {
+        let clock = self.clock;
+        let node = self.node_mut(id);
+        let before = std::mem::replace(&mut node.used, clock);
+        if self.leaves.remove(&(before, id)) {
+            self.leaves.insert((clock, id));
         }
     }
 
-    /// Forgets an entry; true if any of its pages are free now.
-    fn forget(&mut self, index: usize, pager: &mut Pager, states: &mut Pool) -> bool {
-        let entry = self.entries.swap_remove(index);
-        states.release(entry.state);
-        forget_all(&entry.pages, pager)
+    /// The nodes up to a place, from the last to the first.
+    fn path(&self, place: Place) -> impl Iterator<Item = NodeId> {
+        let node = |place| match place {
+            Place::Root(_) => None,
+            Place::Node(id) => Some(id),
+        };
+        std::iter::successors(node(place), move |&id| node(self.node(id).parent))
     }
 
-    /// Takes the last page off an entry; true if a page is free now.
-    fn pop_page(&mut self, index: usize, pager: &mut Pager, states: &mut Pool) -> bool {
-        if self.entries[index].state.is_some() {
-            return self.forget(index, pager, states);
+    fn children(&self, place: Place) -> Option<&Children> {
+        match place {
+            Place::Root(namespace) => self.roots.get(&namespace),
+            Place::Node(id) => Some(&self.node(id).children),
         }
-        let entry = &mut self.entries[index];
-        let freed = entry.pages.pop().is_some_and(|page| pager.forget(page));
-        entry.tokens.truncate(entry.pages.len() * pager.page_len());
-        if entry.pages.is_empty() {
-            self.entries.swap_remove(index);
+    }
+
+    fn children_mut(&mut self, place: Place) -> &mut Children {
+        match place {
+            Place::Root(namespace) => self.roots.entry(namespace).or_default(),
+            Place::Node(id) => &mut self.node_mut(id).children,
         }
-        freed
+    }
+
+    fn node(&self, id: NodeId) -> &Node {
+        self.nodes[id as usize].as_ref().expect("a place of the tree")
+    }
+
+    fn node_mut(&mut self, id: NodeId) -> &mut Node {
+        self.nodes[id as usize].as_mut().expect("a place of the tree")
     }
 }
 
-/// True if any of the pages are free now.
-fn forget_all(pages: &[Page], pager: &mut Pager) -> bool {
-    pages.iter().fold(false, |freed, &page| pager.forget(page) | freed)
+/// The children that begin like a text, with how far: no other child has more in common with it than
+/// those beside its place in their order.
+fn neighbours(children: &Children, text: &[u32]) -> [Option<(NodeId, usize)>; 2] {
+    let common = |(tokens, &id): (&Arc<[u32]>, &NodeId)| (id, common_prefix(tokens, text));
+    [
+        children.range::<[u32], _>(up_to(text)).next_back().map(common),
+        children.range::<[u32], _>(from(text)).next().map(common),
+    ]
 }
 
-fn common_prefix(a: &[u32], b: &[u32]) -> usize {
+fn from(tokens: &[u32]) -> (Bound<&[u32]>, Bound<&[u32]>) {
+    (Bound::Included(tokens), Bound::Unbounded)
+}
+
+fn up_to(tokens: &[u32]) -> (Bound<&[u32]>, Bound<&[u32]>) {
+    (Bound::Unbounded, Bound::Excluded(tokens))
+}
+
+/// How many tokens two texts have in common.
+pub(crate) fn common_prefix(a: &[u32], b: &[u32]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn keep(prefixes: &mut Prefixes, pager: &mut Pager, tokens: &[u32]) -> Vec<Page> {
-        let pages: Vec<Page> = (0..pager.pages_for(tokens.len()))
-            .map(|_| pager.allocate().expect("a free page"))
-            .collect();
-        prefixes.keep(tokens, (pages.clone(), None), pager, &mut Pool::new(0));
-        pages
-    }
-
-    #[test]
-    fn whole_pages_are_shared_and_the_last_token_is_left() {
-        let (mut prefixes, mut pager) = (Prefixes::default(), Pager::new(8, 4));
-        let kept = keep(&mut prefixes, &mut pager, &[1, 2, 3, 4, 5, 6, 7, 8, 9]);
-
-        let found = prefixes.find(&[1, 2, 3, 4, 5, 0], &pager);
-        assert_eq!(found.positions, 4, "a page that goes on otherwise is not shared");
-        assert_eq!(prefixes.take(found, &mut pager, &mut Pool::new(0)).0, kept[..1]);
-
-        let found = prefixes.find(&[1, 2, 3, 4], &pager);
-        assert_eq!(found.positions, 0, "the fourth token is wanted itself");
-        assert_eq!(prefixes.find(&[2, 2, 3, 4, 5], &pager).positions, 0);
-    }
-
-    #[test]
-    fn the_last_page_changes_hands_once() {
-        let (mut prefixes, mut pager) = (Prefixes::default(), Pager::new(8, 4));
-        let kept = keep(&mut prefixes, &mut pager, &[1, 2, 3, 4, 5, 6]);
-        let longer = [1, 2, 3, 4, 5, 6, 7, 8];
-        let found = prefixes.find(&longer, &pager);
-        assert_eq!(found.positions, 6);
-        assert_eq!(prefixes.take(found, &mut pager, &mut Pool::new(0)).0, kept);
-        assert_eq!(prefixes.find(&longer, &pager).positions, 4);
-        assert_eq!(pager.n_kept(), 0);
-        assert_eq!(pager.n_held(), 2);
-    }
-
-    #[test]
-    fn pages_without_computed_tokens_are_freed() {
-        let (mut prefixes, mut pager) = (Prefixes::default(), Pager::new(3, 4));
-        let pages = (0..3).filter_map(|_| pager.allocate()).collect();
-        prefixes.keep(&[1, 2, 3, 4, 5], (pages, None), &mut pager, &mut Pool::new(0));
-        assert_eq!((pager.n_held(), pager.n_kept()), (0, 2));
-        assert!(pager.allocate().is_some());
-    }
-
-    #[test]
-    fn a_longer_prefix_replaces_a_shorter_one() {
-        let (mut prefixes, mut pager) = (Prefixes::default(), Pager::new(8, 4));
-        keep(&mut prefixes, &mut pager, &[1, 2, 3, 4, 5]);
-        keep(&mut prefixes, &mut pager, &[1, 2, 3, 4, 5, 6, 7, 8, 9]);
-        assert_eq!((prefixes.entries.len(), pager.n_kept()), (1, 3));
-        keep(&mut prefixes, &mut pager, &[1, 2, 3]);
-        assert_eq!((prefixes.entries.len(), pager.n_kept()), (1, 3));
-    }
-
-    #[test]
-    fn the_least_recently_used_goes_first_from_its_end() {
-        let (mut prefixes, mut pager) = (Prefixes::default(), Pager::new(4, 4));
-        let old = keep(&mut prefixes, &mut pager, &[1; 8]);
-        keep(&mut prefixes, &mut pager, &[2; 8]);
-        assert!(prefixes.evict(&mut pager, &mut Pool::new(0)));
-        assert_eq!(pager.allocate(), Some(old[1]));
-        assert_eq!(prefixes.find(&[1; 9], &pager).positions, 4);
-        assert_eq!(prefixes.find(&[2; 9], &pager).positions, 8);
-
-        let found = prefixes.find(&[1; 9], &pager);
-        prefixes.take(found, &mut pager, &mut Pool::new(0));
-        assert!(
-            prefixes.evict(&mut pager, &mut Pool::new(0))
-                && prefixes.evict(&mut pager, &mut Pool::new(0))
-        );
-        assert!(!prefixes.evict(&mut pager, &mut Pool::new(0)), "a sequence holds the rest");
-    }
-
-    #[test]
-    fn a_page_shared_by_two_prefixes_is_freed_with_the_second() {
-        let (mut prefixes, mut pager) = (Prefixes::default(), Pager::new(3, 4));
-        keep(&mut prefixes, &mut pager, &[1, 1, 1, 1, 2, 2]);
-        let found = prefixes.find(&[1, 1, 1, 1, 3, 3], &pager);
-        let mut pages = prefixes.take(found, &mut pager, &mut Pool::new(0)).0;
-        pages.push(pager.allocate().expect("a free page"));
-        prefixes.keep(&[1, 1, 1, 1, 3, 3], (pages, None), &mut pager, &mut Pool::new(0));
-        assert_eq!(pager.n_kept(), 3);
-        for n_kept in [2, 1, 0] {
-            assert!(prefixes.evict(&mut pager, &mut Pool::new(0)));
-            assert_eq!(pager.n_kept(), n_kept);
-        }
-        assert!(prefixes.entries.is_empty());
-    }
-
-    #[test]
-    fn a_state_is_of_use_at_its_end_alone() {
-        let (mut prefixes, mut pager, mut pool) =
-            (Prefixes::default(), Pager::new(8, 4), Pool::new(4));
-        let keep = |prefixes: &mut Prefixes, pager: &mut Pager, pool: &mut Pool, n: usize| {
-            let pages = (0..pager.pages_for(n)).filter_map(|_| pager.allocate()).collect();
-            let state = pool.allocate();
-            prefixes.keep(&vec![1; n], (pages, state), pager, pool);
-            state
-        };
-        let long = keep(&mut prefixes, &mut pager, &mut pool, 8);
-        let short = keep(&mut prefixes, &mut pager, &mut pool, 6);
-        assert_eq!(prefixes.find(&[1; 8], &pager).positions, 6);
-        assert_eq!(prefixes.find(&[1; 6], &pager).positions, 0);
-        assert_eq!(prefixes.find(&[1, 1, 1, 1, 1, 2, 2], &pager).positions, 0);
-        let found = prefixes.find(&[1; 9], &pager);
-        assert_eq!(found.positions, 8);
-        // Its pages are whole: it stays for others.
-        assert_eq!(prefixes.take(found, &mut pager, &mut pool).1, long);
-        assert_eq!(prefixes.find(&[1; 9], &pager).positions, 8);
-        // The other's last page changes hands, and it is gone.
-        let found = prefixes.find(&[1; 7], &pager);
-        let (pages, state) = prefixes.take(found, &mut pager, &mut pool);
-        assert_eq!((pages.len(), state), (2, short));
-        assert_eq!(prefixes.find(&[1; 7], &pager).positions, 0);
-        assert!(prefixes.evict_state(&mut pager, &mut pool));
-        assert!(!prefixes.evict_state(&mut pager, &mut pool));
-        assert_eq!((pager.n_held(), pager.n_kept()), (4, 0));
-        pool.release(long);
-        pool.release(short);
-        assert_eq!((0..5).filter_map(|_| pool.allocate()).count(), 4);
-    }
-}
+mod tests;

@@ -30,6 +30,12 @@ pub struct Request {
     pub n_draft_max: Option<usize>,
     /// Whether [`Engine::wait_ready`](crate::Engine::wait_ready) reports this request.
     pub notify: bool,
+    /// Whether it computes all of its prompt itself and leaves nothing for others, instead of sharing what
+    /// begins alike.
+    pub unshared: bool,
+    /// Requests of different namespaces never share, so that what changes the model's numbers, such as an
+    /// adapter, has one of its own.
+    pub namespace: u64,
 }
 
 impl Request {

@@ -6,13 +6,16 @@
 //! there are pages for all their tokens; they get the pages when they need them. If pages run out
 //! all the same, the youngest sequence goes back to the head of the queue. Its tokens stay, only its
 //! count of computed ones goes back.
+//!
+//! A sequence that begins like a running one stays in the queue while that one computes what both need;
+//! others go past it. It holds nothing meanwhile, so whatever happens to the other, it goes on.
 
 use std::collections::VecDeque;
 
-use farthing_models::{Run, Wants};
+use farthing_models::{Page, Run, Slot, Wants};
 
 use crate::pager::Pager;
-use crate::prefix::{Match, Prefixes};
+use crate::prefix::{Match, Place, Prefixes, common_prefix};
 use crate::sequence::Sequence;
 use crate::states::Pool;
 
@@ -24,6 +27,8 @@ pub(crate) struct Limits {
     pub max_sequences: usize,
     /// Rows of logits that evaluations get in one pass.
     pub max_rows: usize,
+    /// Pages kept for reuse beside those in use; with 0 nothing is shared.
+    pub kept_pages: usize,
 }
 
 /// One pass.
@@ -32,6 +37,8 @@ pub(crate) struct Step {
     /// The sequence of each run.
     pub ids: Vec<u64>,
     pub runs: Vec<Run>,
+    /// Pages to be copied to others before the pass, in this order, whatever becomes of the pass.
+    pub copies: Vec<(Page, Page)>,
 }
 
 /// What becomes of a sequence after its run.
@@ -56,6 +63,7 @@ pub(crate) struct Scheduler {
     /// From the oldest to the youngest, so in the order of their numbers.
     running: Vec<Sequence>,
     waiting: VecDeque<Sequence>,
+    copies: Vec<(Page, Page)>,
 }
 
 impl Scheduler {
@@ -67,6 +75,7 @@ impl Scheduler {
             states: Pool::new(n_states),
             running: Vec::new(),
             waiting: VecDeque::new(),
+            copies: Vec::new(),
         }
     }
 
@@ -126,17 +135,21 @@ impl Scheduler {
     }
 
     /// Puts a sequence, younger than all others, into the queue.
-    pub fn add(&mut self, sequence: Sequence) {
+    pub fn add(&mut self, mut sequence: Sequence) {
+        if self.limits.kept_pages == 0 {
+            sequence.sharing = None;
+        }
         self.waiting.push_back(sequence);
     }
 
-    /// The runs of the next pass, `budget` tokens at most. Nothing has happened to the sequences
-    /// until it is absorbed, so a pass that fails is planned again.
+    /// The runs of the next pass, `budget` tokens at most. No tokens count as computed until it is absorbed,
+    /// so a pass that fails is planned again.
     pub fn plan(&mut self, budget: usize) -> Step {
         self.admit();
         let shares = self.shares(budget);
         let mut step = Step::default();
         for (index, &share) in shares.iter().enumerate() {
+            let share = self.until_checkpoint(index, share);
             if share == 0 {
                 continue;
             }
@@ -149,6 +162,7 @@ impl Scheduler {
             step.ids.push(sequence.id);
             step.runs.push(sequence.run(share));
         }
+        step.copies = std::mem::take(&mut self.copies);
         step
     }
 
@@ -163,9 +177,12 @@ impl Scheduler {
             sequence.computed = (run.start + run.tokens.len()).min(sequence.tokens.len());
             self.states.release(sequence.state);
             sequence.state = sequence.next_state.take();
+            if outcome != Outcome::Failed {
+                self.share(index);
+            }
             match outcome {
                 Outcome::Continue => {}
-                Outcome::Append(token) => sequence.tokens.push(token),
+                Outcome::Append(token) => self.running[index].tokens.push(token),
                 Outcome::Done => self.remove(id, true),
                 Outcome::Failed => self.remove(id, false),
             }
@@ -185,27 +202,106 @@ impl Scheduler {
 
     /// Moves sequences from the queue to the running ones.
     fn admit(&mut self) {
+        let mut at = 0;
         while self.running.len() < self.limits.max_sequences.min(self.states.capacity()) {
-            let Some(next) = self.waiting.front() else {
+            let Some(next) = self.waiting.get(at) else {
                 return;
             };
-            let found = if next.is_kept() {
-                self.prefixes.find(&next.tokens, &self.pager)
-            } else {
-                Match::default()
-            };
-            let needed = self.reserve(next) - self.prefixes.held_pages(found, &self.pager);
+            let found = self.find(next);
+            if self.is_being_computed(next, &found) {
+                at += 1;
+                continue;
+            }
+            let needed = self.reserve(next) - self.prefixes.held_pages(&found, &self.pager);
             if self.pager.n_held() + self.n_promised() + needed > self.pager.n_pages() {
                 return;
             }
-            let Some(mut sequence) = self.waiting.pop_front() else {
-                return;
-            };
-            (sequence.pages, sequence.state) =
-                self.prefixes.take(found, &mut self.pager, &mut self.states);
+            if let Some(sequence) = self.waiting.remove(at) {
+                self.run(sequence, &found);
+            }
+        }
+    }
+
+    /// What a waiting sequence can take over from what is kept and from running ones.
+    fn find(&self, next: &Sequence) -> Match {
+        let Some(namespace) = next.sharing else {
+            return Match::none(0);
+        };
+        let mut found = self.prefixes.find(namespace, next.sharable(), &self.pager, &self.states);
+        if self.states.is_used() {
+            return found;
+        }
+        // The last page of a running sequence is not in the tree yet.
+        for other in self.running.iter().filter(|s| s.sharing == next.sharing) {
+            let common = common_prefix(&other.tokens[..other.computed], next.sharable());
+            if common > found.positions && common / self.pager.page_len() == found.whole {
+                found.copy_from(other.pages[found.whole], common);
+            }
+        }
+        found
+    }
+
+    /// Whether a running sequence is about to compute more of a waiting one's tokens than it has found, and
+    /// so much more that it is worth the wait: a page, or as long as its own computing will take.
+    fn is_being_computed(&self, next: &Sequence, found: &Match) -> bool {
+        next.sharing.is_some()
+            && self.running.iter().filter(|s| s.sharing == next.sharing).any(|other| {
+                let certain = &other.tokens[..other.n_certain()];
+                let mut common = common_prefix(certain, next.sharable());
+                if self.states.is_used() {
+                    common = other.checkpoint_before(common, self.pager.page_len());
+                }
+                let gain = common.saturating_sub(found.positions);
+                other.computed < common
+                    && (gain >= self.pager.page_len() || 2 * gain >= other.remaining())
+            })
+    }
+
+    /// Adds a sequence to the running ones, with what was found for it.
+    fn run(&mut self, mut sequence: Sequence, found: &Match) {
+        (sequence.pages, sequence.state) =
+            self.prefixes.take(found, &mut self.pager, &mut self.states);
+        sequence.n_shared = found.whole;
+        sequence.place = found.place;
+        sequence.computed = found.whole * self.pager.page_len();
+        if let Some(from) = found.tail
+            && let Some(to) = self.allocate()
+        {
+            // If the page itself had to be given up for the copy, it is here already.
+            self.copies.extend((from != to).then_some((from, to)));
+            sequence.pages.push(to);
             sequence.computed = found.positions;
-            sequence.cached = found.positions;
-            self.running.push(sequence);
+        }
+        sequence.cached = sequence.computed;
+        let at = self.running.partition_point(|s| s.id < sequence.id);
+        self.running.insert(at, sequence);
+    }
+
+    /// Puts what a running sequence has computed into the tree, as far as its pages are full.
+    fn share(&mut self, index: usize) {
+        let sequence = &mut self.running[index];
+        let page_len = self.pager.page_len();
+        if sequence.sharing.is_none() {
+            return;
+        }
+        while (sequence.n_shared + 1) * page_len <= sequence.computed {
+            let tokens = &sequence.tokens[sequence.n_shared * page_len..][..page_len];
+            let page = &mut sequence.pages[sequence.n_shared];
+            sequence.place = self.prefixes.add(sequence.place, tokens, *page, &mut self.pager);
+            sequence.n_shared += 1;
+            // Another one was there before.
+            if let Some(theirs) = self.prefixes.page(sequence.place).filter(|theirs| theirs != page)
+            {
+                self.pager.hold(theirs);
+                self.pager.release(*page);
+                *page = theirs;
+            }
+        }
+        let computed = sequence.computed;
+        if let Some(slot) = sequence.state
+            && sequence.checkpoint_before(computed, page_len) == computed
+        {
+            self.prefixes.mark(sequence.place, page_len, slot, &mut self.states);
         }
     }
 
@@ -241,21 +337,36 @@ impl Scheduler {
         shares
     }
 
+    /// So many of the next tokens, or fewer, if a state between is to be kept.
+    fn until_checkpoint(&self, index: usize, n: usize) -> usize {
+        match self.running.get(index) {
+            Some(s) if self.states.is_used() && s.sharing.is_some() => {
+                n.min(s.next_checkpoint(self.pager.page_len()) - s.computed)
+            }
+            _ => n,
+        }
+    }
+
     /// Gives a running sequence the pages for its next `n` tokens; false if there are too few.
     fn grow(&mut self, index: usize, n: usize) -> bool {
-        let sequence = &mut self.running[index];
+        let sequence = &self.running[index];
         let needed = self.pager.pages_for(sequence.computed + n);
-        while sequence.pages.len() < needed {
-            let page = self.pager.allocate().or_else(|| {
-                self.prefixes.evict(&mut self.pager, &mut self.states);
-                self.pager.allocate()
-            });
-            match page {
-                Some(page) => sequence.pages.push(page),
+        let missing = needed.saturating_sub(sequence.pages.len());
+        for _ in 0..missing {
+            match self.allocate() {
+                Some(page) => self.running[index].pages.push(page),
                 None => return false,
             }
         }
         true
+    }
+
+    /// A free page, or one that was kept.
+    fn allocate(&mut self) -> Option<Page> {
+        self.pager.allocate().or_else(|| {
+            self.prefixes.evict(&mut self.pager, &mut self.states);
+            self.pager.allocate()
+        })
     }
 
     /// Gives a running sequence the slot for its next state; false if there is none.
@@ -263,9 +374,7 @@ impl Scheduler {
         let sequence = &mut self.running[index];
         if self.states.is_used() && sequence.next_state.is_none() {
             sequence.next_state = self.states.allocate();
-            while sequence.next_state.is_none()
-                && self.prefixes.evict_state(&mut self.pager, &mut self.states)
-            {
+            while sequence.next_state.is_none() && self.prefixes.evict_state(&mut self.states) {
                 sequence.next_state = self.states.allocate();
             }
         }
@@ -281,19 +390,52 @@ impl Scheduler {
         }
     }
 
+    /// Takes everything from a sequence; with `keep` what it has computed stays.
     fn free(&mut self, sequence: &mut Sequence, keep: bool) {
         let pages = std::mem::take(&mut sequence.pages);
         let computed = std::mem::take(&mut sequence.computed);
         let state = sequence.state.take();
         self.states.release(sequence.next_state.take());
-        if keep && sequence.is_kept() && computed > 0 {
-            let tokens = &sequence.tokens[..computed];
-            self.prefixes.keep(tokens, (pages, state), &mut self.pager, &mut self.states);
+        let place = std::mem::replace(&mut sequence.place, Place::Root(0));
+        let n_shared = std::mem::take(&mut sequence.n_shared);
+        if keep && sequence.sharing.is_some() {
+            self.keep(place, &sequence.tokens[..computed], n_shared, &pages, state);
         } else {
-            self.states.release(state);
-            for page in pages {
-                self.pager.release(page);
+            // Those that it took from others were good.
+            let own = n_shared - (sequence.cached / self.pager.page_len()).min(n_shared);
+            let mut last = Some(place);
+            for _ in 0..own {
+                last =
+                    last.and_then(|p| self.prefixes.forget(p, &mut self.pager, &mut self.states));
             }
+        }
+        self.states.release(state);
+        for page in pages {
+            self.pager.release(page);
+        }
+        while self.pager.n_kept() > self.limits.kept_pages {
+            self.prefixes.evict(&mut self.pager, &mut self.states);
+        }
+    }
+
+    /// Keeps a sequence's last page too, and its state.
+    fn keep(
+        &mut self,
+        mut place: Place,
+        computed: &[u32],
+        n_shared: usize,
+        pages: &[Page],
+        state: Option<Slot>,
+    ) {
+        self.prefixes.touch_path(place);
+        let rest = &computed[n_shared * self.pager.page_len()..];
+        if let Some(&page) = pages.get(n_shared).filter(|_| !rest.is_empty()) {
+            place = self.prefixes.add(place, rest, page, &mut self.pager);
+        }
+        let len = computed.len() - n_shared * self.pager.page_len();
+        if let Some(slot) = state {
+            let len = if len == 0 { self.pager.page_len() } else { len };
+            self.prefixes.mark(place, len, slot, &mut self.states);
         }
     }
 }
@@ -303,7 +445,8 @@ mod tests {
     use super::*;
 
     fn scheduler(n_pages: usize, max_sequences: usize) -> Scheduler {
-        let limits = Limits { n_ctx: n_pages * 4, max_sequences, max_rows: 6 };
+        let limits =
+            Limits { n_ctx: n_pages * 4, max_sequences, max_rows: 6, kept_pages: usize::MAX };
         Scheduler::new(limits, n_pages, 4, 0)
     }
 
@@ -311,7 +454,7 @@ mod tests {
     fn add(scheduler: &mut Scheduler, lengths: &[usize]) {
         for (id, &n) in lengths.iter().enumerate() {
             let tokens = (0..n).map(|i| (100 * id + i) as u32).collect();
-            scheduler.add(Sequence::new(id as u64, tokens, Wants::Last));
+            scheduler.add(Sequence::new(id as u64, tokens, Wants::Last).sharing(Some(0)));
         }
     }
 
@@ -379,7 +522,7 @@ mod tests {
         let mut scheduler = scheduler(12, 4);
         let prompt = |id: u32| [vec![1; 32], vec![100 + id; 3]].concat();
         for id in 0..4 {
-            scheduler.add(Sequence::new(id, prompt(id as u32), Wants::Last));
+            scheduler.add(Sequence::new(id, prompt(id as u32), Wants::Last).sharing(Some(0)));
             if id == 0 {
                 pass(&mut scheduler, 100);
                 scheduler.remove(0, true);
@@ -421,7 +564,8 @@ mod tests {
         let mut scheduler = scheduler(10, 1);
         let sequences = [(1, Wants::Last), (1, Wants::All), (2, Wants::All), (2, Wants::Last)];
         for (id, (token, wants)) in (0..).zip(sequences) {
-            scheduler.add(Sequence::new(id, vec![token; 6], wants));
+            let sharing = (wants == Wants::Last).then_some(0);
+            scheduler.add(Sequence::new(id, vec![token; 6], wants).sharing(sharing));
             let step = scheduler.plan(6);
             assert_eq!(step.runs[0].start, 0, "sequence {id}");
             scheduler.absorb(&step, &[Outcome::Done]);

@@ -2,6 +2,15 @@
 
 use farthing_models::{Page, Run, Slot, StateSlots, Wants};
 
+use crate::prefix::Place;
+
+/// In models with states, one is kept after so many pages, or after this part of the prompt, if that is more.
+const CHECKPOINT_PAGES: usize = 8;
+const CHECKPOINT_PART: usize = 8;
+/// And one at the end of a page at least so many tokens before the end of the prompt: conversations go on
+/// from there, but often with another form of the last message's beginning.
+const CHECKPOINT_MARGIN: usize = 8;
+
 /// Tokens to be computed, and where.
 pub(crate) struct Sequence {
     /// The request's number: lower is older.
@@ -22,10 +31,19 @@ pub(crate) struct Sequence {
     pub wants: Wants,
     /// How many tokens were in the cache when it was last admitted.
     pub cached: usize,
+    /// The namespace of what it may share; `None` keeps it to itself.
+    pub sharing: Option<u64>,
+    /// Its first so many pages are shared: all that are full, once it runs. They do not change any more.
+    pub n_shared: usize,
+    /// Where they end in the tree.
+    pub place: Place,
+    /// Tokens of the prompt.
+    pub n_prompt: usize,
 }
 
 impl Sequence {
     pub fn new(id: u64, tokens: Vec<u32>, wants: Wants) -> Sequence {
+        let n_prompt = tokens.len();
         Sequence {
             id,
             tokens,
@@ -36,7 +54,22 @@ impl Sequence {
             next_state: None,
             wants,
             cached: 0,
+            sharing: None,
+            n_shared: 0,
+            place: Place::Root(0),
+            n_prompt,
         }
+    }
+
+    /// The same with others of the namespace.
+    pub fn sharing(mut self, namespace: Option<u64>) -> Sequence {
+        self.sharing = namespace;
+        self
+    }
+
+    /// What of its tokens another sequence may have computed: not the last, whose logits are wanted.
+    pub fn sharable(&self) -> &[u32] {
+        &self.tokens[..self.tokens.len() - 1]
     }
 
     /// Tokens that are not computed yet.
@@ -73,9 +106,27 @@ impl Sequence {
         self.drafted = 0;
     }
 
-    /// Whether its pages are of use to later sequences.
-    pub fn is_kept(&self) -> bool {
-        self.wants == Wants::Last
+    /// The first position after the computed ones whose state is to be kept.
+    pub fn next_checkpoint(&self, page_len: usize) -> usize {
+        let every = self.checkpoint_distance(page_len);
+        let next = (self.computed / every + 1) * every;
+        let last = self.last_of_prompt(page_len);
+        if last > self.computed { next.min(last) } else { next }
+    }
+
+    /// The last position up to this one whose state is to be kept, 0 if there is none.
+    pub fn checkpoint_before(&self, position: usize, page_len: usize) -> usize {
+        let every = self.checkpoint_distance(page_len);
+        let last = self.last_of_prompt(page_len);
+        (position / every * every).max(if last <= position { last } else { 0 })
+    }
+
+    fn checkpoint_distance(&self, page_len: usize) -> usize {
+        page_len * CHECKPOINT_PAGES.max(self.n_prompt / CHECKPOINT_PART / page_len)
+    }
+
+    fn last_of_prompt(&self, page_len: usize) -> usize {
+        self.n_prompt.saturating_sub(CHECKPOINT_MARGIN) / page_len * page_len
     }
 
     /// The run that computes the next `n` tokens.

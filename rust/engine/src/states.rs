@@ -2,7 +2,7 @@
 
 use farthing_models::Slot;
 
-/// Free slots, and counts of the users of each other slot: a sequence, and what is kept of one. A state
+/// Free slots, and counts of the users of each other slot: sequences, and what is kept of them. A state
 /// is written once and not changed, so that any number of sequences can go on from it.
 pub(crate) struct Pool {
     free: Vec<Slot>,
@@ -35,6 +35,11 @@ impl Pool {
     /// One more user.
     pub fn hold(&mut self, slot: Slot) {
         self.users[slot as usize] += 1;
+    }
+
+    /// Users of a slot.
+    pub fn users(&self, slot: Slot) -> u32 {
+        self.users[slot as usize]
     }
 
     /// One user less.

@@ -87,6 +87,7 @@ impl Worker {
             n_ctx: config.n_ctx,
             max_sequences: config.max_sequences,
             max_rows: EVALUATION_BYTES / row_bytes,
+            kept_pages: config.kept_pages,
         };
         let scheduler = Scheduler::new(limits, model.n_pages(), model.page_len(), model.n_states());
         Worker {
@@ -148,9 +149,10 @@ impl Worker {
 
     fn generate(&mut self, command: GenerateCommand) {
         let GenerateCommand { id, request, outbox, submitted } = command;
+        let sharing = (!request.unshared).then_some(request.namespace);
         let (generation, tokens) = Generation::new(request, outbox, submitted, &self.config);
         self.jobs.insert(id, Job::Generate(Box::new(generation)));
-        self.scheduler.add(Sequence::new(id, tokens, Wants::Last));
+        self.scheduler.add(Sequence::new(id, tokens, Wants::Last).sharing(sharing));
     }
 
     fn evaluate(&mut self, command: EvaluateCommand) {
@@ -188,6 +190,9 @@ impl Worker {
         let start = self.model.clock();
         let step = self.scheduler.plan(budget);
         debug_assert!(!step.runs.is_empty(), "there is always a sequence that fits");
+        for &(from, to) in &step.copies {
+            self.model.copy_page(from, to);
+        }
         for id in &step.ids {
             if let (Some(job), Some(sequence)) =
                 (self.jobs.get_mut(id), self.scheduler.running(*id))

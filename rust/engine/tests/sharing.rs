@@ -5,7 +5,7 @@ mod common;
 use std::time::Duration;
 
 use common::*;
-use farthing_engine::{Engine, FinishReason, Handle, Request, Sampling};
+use farthing_engine::{Config, Engine, FinishReason, Handle, Request, Sampling};
 
 fn submit(engine: &Engine, request: Request) -> Handle {
     engine.submit(request).expect("a valid request")
@@ -159,8 +159,8 @@ fn a_repeated_prompt_computes_its_last_token() {
         let warm = answer(&engine, greedy(prompt(n, n as usize), 6));
         assert_eq!((&cold.tokens, &warm.tokens), (&expected, &expected));
         assert_eq!(cold.finished().1.cached_tokens, 0);
-        // Whole pages: the page after them goes on with the first answer.
-        assert_eq!(warm.finished().1.cached_tokens, (n as usize - 1) / 4 * 4);
+        // The page that goes on with the first answer was copied.
+        assert_eq!(warm.finished().1.cached_tokens, n as usize - 1);
     }
 }
 
@@ -182,6 +182,178 @@ fn a_common_beginning_is_shared_by_requests_at_the_same_time() {
     }
     // Ten pages in common and seven more each fit where four times seventeen do not.
     assert!(fake.run_lengths().iter().any(|runs| runs.len() == 4));
+}
+
+/// Texts that begin with the same `n` tokens.
+fn alike(n: usize, n_texts: u64) -> Vec<Vec<u32>> {
+    (0..n_texts).map(|i| [prompt(9, n), vec![i as u32; 3], prompt(100 + i, 4)].concat()).collect()
+}
+
+fn n_computed(fake: &Fake) -> usize {
+    fake.run_lengths().iter().flatten().sum()
+}
+
+#[test]
+fn a_beginning_is_computed_once_for_requests_at_the_same_time() {
+    let fake = Fake::new(200, 4);
+    let engine = fake.start(6, 16);
+    let texts = alike(90, 6);
+    let requests = texts.iter().map(|text| greedy(text.clone(), 10));
+    let handles = submit_together(&fake, &engine, requests);
+    let cached: Vec<usize> = handles
+        .iter()
+        .zip(&texts)
+        .map(|(handle, text)| {
+            let answer = collect(handle);
+            assert_eq!(answer.tokens, continuation(text, 10));
+            answer.finished().1.cached_tokens
+        })
+        .collect();
+    assert_eq!(cached, [0, 90, 90, 90, 90, 90]);
+    assert_eq!(n_computed(&fake), 90 + 6 * (7 + 9));
+    // They run together after that.
+    assert!(fake.run_lengths().iter().any(|runs| runs.len() == 6));
+}
+
+#[test]
+fn equal_requests_at_the_same_time_are_computed_once() {
+    for n in [1, 2, 7, 16, 33] {
+        let fake = Fake::new(100, 4);
+        let engine = fake.start(4, 64);
+        let requests = (0..4).map(|_| greedy(prompt(3, n), 6));
+        let handles = submit_together(&fake, &engine, requests);
+        for handle in &handles {
+            assert_eq!(collect(handle).tokens, continuation(&prompt(3, n), 6));
+        }
+        assert_eq!(n_computed(&fake), n + 3 + 4 * 5, "prompts of {n}");
+    }
+}
+
+#[test]
+fn others_go_past_who_waits_for_a_beginning() {
+    let fake = Fake::new(200, 4);
+    let engine = fake.start(3, 8);
+    let texts = alike(90, 2);
+    let requests =
+        [greedy(texts[0].clone(), 1), greedy(texts[1].clone(), 1), greedy(prompt(1, 9), 1)];
+    let handles = submit_together(&fake, &engine, requests.into_iter());
+    for (handle, text) in handles.iter().zip([&texts[0], &texts[1], &prompt(1, 9)]) {
+        assert_eq!(collect(handle).tokens, continuation(text, 1));
+    }
+    let log = fake.log.lock().expect("not poisoned");
+    let pass_of = |text: &[u32]| {
+        let has = |run: &farthing_models::Run| run.tokens.last() == text.last();
+        log.passes.iter().rposition(|runs| runs.iter().any(has)).expect("it ran")
+    };
+    assert!(pass_of(&prompt(1, 9)) < pass_of(&texts[1]));
+}
+
+#[test]
+fn a_short_common_beginning_is_not_waited_for() {
+    let fake = Fake::new(200, 4);
+    let engine = fake.start(2, 32);
+    let texts = [[vec![1, 2], prompt(1, 90)].concat(), [vec![1, 2], prompt(2, 8)].concat()];
+    let requests = texts.iter().map(|text| greedy(text.clone(), 1));
+    let handles = submit_together(&fake, &engine, requests);
+    for (handle, text) in handles.iter().zip(&texts) {
+        assert_eq!(collect(handle).tokens, continuation(text, 1));
+    }
+    assert_eq!(fake.run_lengths()[0], [22, 10]);
+}
+
+#[test]
+fn a_waiting_request_goes_on_when_the_other_ends() {
+    // Cancelled, failed at a token behind the common beginning, or at its end.
+    for end in [None, Some((30, FAILS)), Some((59, GIVES_NAN))] {
+        let fake = Fake::new(100, 4).slow(Duration::from_micros(500));
+        let engine = fake.start(2, 8);
+        let mut first = prompt(5, 60);
+        let second = [&first[..28], &prompt(6, 5)].concat();
+        if let Some((at, token)) = end {
+            first[at] = token;
+        }
+        let requests = [greedy(first, 5), greedy(second.clone(), 5)];
+        let handles = submit_together(&fake, &engine, requests.into_iter());
+        wait_until("a pass", || fake.n_passes() > 1);
+        if end.is_none() {
+            handles[0].cancel();
+        }
+        assert_eq!(collect(&handles[0]).tokens, []);
+        assert_eq!(collect(&handles[1]).tokens, continuation(&second, 5));
+        wait_until("all is over", || engine.status().running == 0);
+        assert_eq!(engine.status().used_pages, 0);
+    }
+}
+
+#[test]
+fn a_waiting_request_goes_on_when_the_other_is_preempted() {
+    let fake = Fake::new(24, 4);
+    let engine = fake.start(3, 8);
+    let texts = alike(40, 2);
+    let talker = prompt(77, 4);
+    let requests =
+        [greedy(talker.clone(), 70), greedy(texts[0].clone(), 20), greedy(texts[1].clone(), 20)];
+    let handles = submit_together(&fake, &engine, requests.into_iter());
+    assert_eq!(collect(&handles[0]).tokens, continuation(&talker, 70));
+    for (handle, text) in handles[1..].iter().zip(&texts) {
+        assert_eq!(collect(handle).tokens, continuation(text, 20));
+    }
+}
+
+#[test]
+fn a_request_may_keep_to_itself() {
+    let fake = Fake::new(64, 4);
+    let engine = fake.start(4, 64);
+    let alone = || Request { unshared: true, ..greedy(prompt(1, 30), 4) };
+    answer(&engine, greedy(prompt(1, 30), 4));
+    let second = answer(&engine, alone());
+    assert_eq!(second.tokens, continuation(&prompt(1, 30), 4));
+    assert_eq!(second.finished().1.cached_tokens, 0);
+    // It leaves nothing, and nobody waits for it.
+    answer(&engine, Request { unshared: true, ..greedy(prompt(2, 30), 4) });
+    assert_eq!(answer(&engine, greedy(prompt(2, 30), 4)).finished().1.cached_tokens, 0);
+    let passes = fake.n_passes();
+    let handles = submit_together(&fake, &engine, (0..2).map(|_| alone()));
+    for handle in &handles {
+        assert_eq!(collect(handle).finished().1.cached_tokens, 0);
+    }
+    assert_eq!(fake.run_lengths()[passes..].iter().flatten().sum::<usize>(), 2 * 33);
+}
+
+#[test]
+fn requests_of_other_namespaces_share_nothing() {
+    let fake = Fake::new(64, 4);
+    let engine = fake.start(2, 64);
+    let request = |namespace| Request { namespace, ..greedy(prompt(1, 30), 4) };
+    let cached = [0, 1, 0, 1, 2].map(|namespace| {
+        let answer = answer(&engine, request(namespace));
+        assert_eq!(answer.tokens, continuation(&prompt(1, 30), 4));
+        answer.finished().1.cached_tokens
+    });
+    assert_eq!(cached, [0, 0, 29, 29, 0]);
+}
+
+#[test]
+fn no_more_pages_are_kept_than_allowed() {
+    for kept_pages in [0, 1, 5] {
+        let fake = Fake::new(64, 4);
+        let engine = fake.start_as(Config { n_ctx: 100, kept_pages, ..Config::default() });
+        for seed in 0..3 {
+            let handles = submit_together(
+                &fake,
+                &engine,
+                (0..3).map(|i| greedy(prompt(seed * 2 + i % 2, 10), 8)),
+            );
+            for (handle, i) in handles.iter().zip(0..) {
+                let expected = continuation(&prompt(seed * 2 + i % 2, 10), 8);
+                assert_eq!(collect(handle).tokens, expected);
+            }
+        }
+        wait_until("all is over", || engine.status().running == 0);
+        assert_eq!((engine.status().used_pages, engine.status().kept_pages), (0, kept_pages));
+        let again = answer(&engine, greedy(prompt(4, 10), 1)).finished().1;
+        assert_eq!(again.cached_tokens, [0, 4, 9][kept_pages.min(2)], "{kept_pages} pages");
+    }
 }
 
 #[test]

@@ -197,6 +197,38 @@ impl KvLayer {
         &self.memory[self.start()..][..self.memory.len() - ALIGN]
     }
 
+    /// The bytes of a page, as they stand in memory.
+    ///
+    /// # Panics
+    /// There is no such page.
+    pub fn page(&self, page: u32) -> &[u8] {
+        &self.pages()[self.place(page)]
+    }
+
+    /// The same to be written.
+    ///
+    /// # Panics
+    /// There is no such page.
+    pub fn page_mut(&mut self, page: u32) -> &mut [u8] {
+        let (start, place) = (self.start(), self.place(page));
+        &mut self.memory[start..][place]
+    }
+
+    /// Copies a page's bytes to another page.
+    ///
+    /// # Panics
+    /// There are no such pages.
+    pub fn copy_page(&mut self, from: u32, to: u32) {
+        let (start, len) = (self.start(), self.pages().len());
+        let (from, to) = (self.place(from), self.place(to));
+        self.memory[start..][..len].copy_within(from, to.start);
+    }
+
+    fn place(&self, page: u32) -> std::ops::Range<usize> {
+        let bytes = self.ty.page_bytes(self.shape);
+        page as usize * bytes..(page as usize + 1) * bytes
+    }
+
     fn start(&self) -> usize {
         self.memory.as_ptr().addr().next_multiple_of(ALIGN) - self.memory.as_ptr().addr()
     }

@@ -3,6 +3,8 @@
 use farthing_kernels::kv::{KvLayer, KvShape, KvType, PAGE};
 use farthing_kernels::recurrence::States;
 
+use crate::batch::Page;
+
 /// The pages and states of all layers.
 pub struct Cache {
     /// Of each layer that stores keys and values.
@@ -62,6 +64,13 @@ impl Cache {
     /// Pages.
     pub fn n_pages(&self) -> usize {
         self.n_pages
+    }
+
+    /// Copies a page in all layers.
+    pub fn copy_page(&mut self, from: Page, to: Page) {
+        for layer in &mut self.layers {
+            layer.copy_page(from, to);
+        }
     }
 
     /// Bytes of one page in all layers.

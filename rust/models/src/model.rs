@@ -10,7 +10,7 @@ use farthing_kernels::threads::{self, Threads};
 use farthing_kernels::{Team, isa};
 
 use crate::arch;
-use crate::batch::Run;
+use crate::batch::{Page, Run};
 use crate::cache::Cache;
 use crate::decoder::Decoder;
 use crate::error::{Error, Result};
@@ -33,6 +33,11 @@ pub struct Options {
     pub repack: Option<bool>,
     /// How keys and values are stored.
     pub kv_type: KvType,
+    /// Room in bytes for pages that are kept beside those of the sequences; by default there is none, and
+    /// pages are kept while sequences do not need them.
+    pub kept_bytes: Option<u64>,
+    /// States that are kept beside those of the sequences, in models with recurrent layers, memory permitting.
+    pub n_checkpoints: usize,
     /// Whether to read the weights in the background from now on, for a quick first pass.
     pub read_ahead: bool,
 }
@@ -45,6 +50,8 @@ impl Default for Options {
             n_threads: None,
             repack: None,
             kv_type: KvType::F16,
+            kept_bytes: None,
+            n_checkpoints: 32,
             read_ahead: true,
         }
     }
@@ -87,8 +94,7 @@ impl Model {
         let page_bytes = Cache::page_bytes(&decoder.kv_shapes(), options.kv_type);
         let budget = (memory::available() as f64 * CACHE_SHARE) as u64;
         let states = decoder.states();
-        let (n_states, budget) =
-            n_states(Cache::state_bytes(&states), options.n_sequences.max(1), budget)?;
+        let (n_states, budget) = n_states(Cache::state_bytes(&states), options, budget)?;
         let most = (budget / page_bytes.max(1)) as usize;
         let pages = |n: usize| n.div_ceil(Cache::PAGE);
         let bound = decoder.n_positions().unwrap_or(usize::MAX);
@@ -107,7 +113,9 @@ impl Model {
                 available: budget,
             });
         }
-        let n_pages = pages(n_ctx).saturating_mul(options.n_sequences.max(1)).min(most);
+        let kept = options.kept_bytes.unwrap_or(0) / page_bytes.max(1);
+        let n_pages = pages(n_ctx).saturating_mul(options.n_sequences.max(1));
+        let n_pages = n_pages.saturating_add(kept as usize).min(most);
         let threads = match options.n_threads {
             Some(n) => Threads { n, reason: "n_threads".into() },
             None => threads::default_threads().map_err(Error::Option)?,
@@ -188,6 +196,11 @@ impl Model {
         self.team.interrupt()
     }
 
+    /// Copies all that a page holds to another one.
+    pub fn copy_page(&mut self, from: Page, to: Page) {
+        self.cache.copy_page(from, to);
+    }
+
     /// Keeps the threads spinning between passes, or lets them sleep.
     pub fn awake(&self, awake: bool) {
         self.team.awake(awake);
@@ -211,13 +224,14 @@ impl Model {
 }
 
 /// How many states of so many bytes there is room for, and what they leave of the budget: two for each
-/// of the sequences, to read and to write, and one to keep.
-fn n_states(bytes: u64, n_sequences: usize, budget: u64) -> Result<(usize, u64)> {
+/// of the sequences, to read and to write, and those to be kept.
+fn n_states(bytes: u64, options: &Options, budget: u64) -> Result<(usize, u64)> {
     if bytes == 0 {
         return Ok((0, budget));
     }
     let available = (budget as f64 * STATES_SHARE) as u64;
-    let n = (available / bytes).min(3 * n_sequences as u64);
+    let wanted = options.n_sequences.max(1).saturating_mul(2).saturating_add(options.n_checkpoints);
+    let n = (available / bytes).min(wanted as u64);
     if n < 2 {
         let needed = bytes.saturating_mul(2);
         return Err(Error::States { needed, available });

@@ -30,7 +30,7 @@ impl PyEngine {
     #[expect(clippy::too_many_arguments, reason = "the keywords of Python's side")]
     #[pyo3(signature = (
         gguf, *, n_ctx=None, n_threads=None, kv_type="f16", max_sequences=8, n_batch=512,
-        repack=None, n_draft_max=16, prompt_lookup=true
+        repack=None, n_draft_max=16, prompt_lookup=true, prefix_cache_bytes=None, ctx_checkpoints=32
     ))]
     fn new(
         py: Python<'_>,
@@ -43,6 +43,8 @@ impl PyEngine {
         repack: Option<bool>,
         n_draft_max: i64,
         prompt_lookup: bool,
+        prefix_cache_bytes: Option<i64>,
+        ctx_checkpoints: i64,
     ) -> PyResult<PyEngine> {
         let options = Options {
             n_ctx: n_ctx.map(|n| params::count("n_ctx", n)).transpose()?,
@@ -50,6 +52,10 @@ impl PyEngine {
             n_sequences: params::count("max_sequences", max_sequences)?,
             kv_type: params::kv_type(kv_type)?,
             repack,
+            kept_bytes: prefix_cache_bytes
+                .map(|n| params::count_or_none("prefix_cache_bytes", n).map(|n| n as u64))
+                .transpose()?,
+            n_checkpoints: params::count_or_none("ctx_checkpoints", ctx_checkpoints)?,
             read_ahead: true,
         };
         let n_batch = params::count("n_batch", n_batch)?;
@@ -60,6 +66,7 @@ impl PyEngine {
             n_batch,
             n_draft_max: params::count_or_none("n_draft_max", n_draft_max)?,
             prompt_lookup,
+            kept_pages: kept_pages(options.kept_bytes, model.page_bytes()),
         };
         let info = describe(py, &model, &options, &config)?;
         let engine = detached(py, || Engine::start(Box::new(model), config))?;
@@ -166,6 +173,15 @@ impl PyEngine {
             engine.close();
             Ok::<_, PyErr>(())
         })
+    }
+}
+
+/// How many pages may be kept in so many bytes.
+fn kept_pages(bytes: Option<u64>, page_bytes: u64) -> usize {
+    match bytes {
+        Some(0) => 0,
+        Some(bytes) => bytes.checked_div(page_bytes).map_or(usize::MAX, |n| n as usize),
+        None => usize::MAX,
     }
 }
 

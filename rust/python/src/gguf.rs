@@ -97,11 +97,12 @@ impl PyGguf {
         detached(py, || {
             let smallest = Options {
                 n_ctx: Some(1),
-                n_sequences: 1,
                 n_threads: Some(1),
                 kv_type,
                 repack: Some(false),
+                n_checkpoints: 0,
                 read_ahead: false,
+                ..Options::default()
             };
             let model = Model::load(&self.file, &smallest)?;
             let n_ctx = n_ctx.unwrap_or(model.n_ctx_train());

@@ -24,6 +24,7 @@ fn set(request: &mut Request, name: &str, value: &Bound<'_, PyAny>) -> PyResult<
     match name {
         "max_tokens" => request.max_tokens = unless_minus_one(name, value)?,
         "stop_tokens" => request.stop_tokens = token_ids(name, value)?,
+        "cache_prompt" => request.unshared = !get::<bool>(name, value, "true or false")?,
         "logprobs" => request.logprobs = Some(get(name, value, COUNT)?),
         "post_sampling_probs" => request.post_sampling_probs = get(name, value, TRUTH)?,
         "samplers" => sampling.samplers = Some(get(name, value, "a list of names")?),

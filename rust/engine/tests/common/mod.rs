@@ -13,7 +13,7 @@ use farthing_engine::{
     Config, Engine, FinishReason, Forward, ForwardError, Handle, Output, Request, Sampling,
     Timings, Usage,
 };
-use farthing_models::{Run, Wants};
+use farthing_models::{Page, Run, Wants};
 
 pub const N_VOCAB: usize = 50;
 pub const SECOND: Duration = Duration::from_secs(1);
@@ -104,6 +104,10 @@ impl Fake {
     pub fn start_with(&self, n_ctx: usize, max_sequences: usize, n_batch: usize) -> Engine {
         let n_draft_max = self.n_draft_max;
         let config = Config { n_ctx, max_sequences, n_batch, n_draft_max, ..Config::default() };
+        self.start_as(config)
+    }
+
+    pub fn start_as(&self, config: Config) -> Engine {
         Engine::start(Box::new(self.clone()), config).expect("the limits are valid")
     }
 
@@ -171,6 +175,11 @@ impl Forward for Fake {
 
     fn n_states(&self) -> usize {
         self.states.len()
+    }
+
+    fn copy_page(&mut self, from: Page, to: Page) {
+        let (from, to) = (from as usize * self.page_len, to as usize * self.page_len);
+        self.memory.copy_within(from..from + self.page_len, to);
     }
 
     fn interrupt(&self) -> Arc<AtomicBool> {

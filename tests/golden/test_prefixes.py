@@ -1,0 +1,80 @@
+"""What is taken from earlier requests is what would have been computed: bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from small_files import tokens
+
+from farthing import Completion, Model
+
+RECURRENT = "falcon-h1 granitehybrid lfm2 mamba nemotron_h qwen35 qwen3next"
+WINDOWS = "gemma2 gemma3 gemma4 gpt-oss cohere2"
+OTHERS = "deepseek2 llama qwen3moe"
+SMALL = f"{RECURRENT} {WINDOWS} {OTHERS}"
+"""Files in `models/arch-small`."""
+OWN = "jamba lfm2moe mamba2"
+"""Recurrent ones in `data/architectures`."""
+LENGTH = 230
+"""Tokens of a prompt: more than any window of the files, and three pages."""
+
+
+@pytest.fixture(params=[*SMALL.split(), *OWN.split()])
+def path(request: pytest.FixtureRequest) -> Path:
+    name = f"{request.param}-f32.gguf"
+    if request.param in OWN.split():
+        return Path(__file__).parents[1] / "data" / "architectures" / name
+    data: Path = request.getfixturevalue("data")
+    return data / "models" / "arch-small" / name
+
+
+@pytest.fixture
+def alone(path: Path) -> Iterator[Model]:
+    """Shares nothing."""
+    with Model(path, n_ctx=512, prefix_cache_bytes=0) as model:
+        yield model
+
+
+@pytest.fixture
+def sharing(path: Path) -> Iterator[Model]:
+    with Model(path, n_ctx=512) as model:
+        yield model
+
+
+def answer(model: Model, prompt: list[int]) -> Completion:
+    return model.generate(prompt, temperature=0, max_tokens=6, logprobs=3, ignore_eos=True)
+
+
+def prompts(model: Model) -> list[list[int]]:
+    """Texts that begin alike, for some time."""
+    n_vocab = model.info["n_vocab"]
+    first = [token % n_vocab for token in tokens(LENGTH, seed=1)]
+    cut = [(150, 50), (64, 10), (200, 40), (LENGTH, 5), (LENGTH, 0)]
+    return [first, *(first[:n] + [t % n_vocab for t in tokens(m, seed=m)] for n, m in cut)]
+
+
+def test_the_same_answers(path: Path, alone: Model, sharing: Model) -> None:
+    cached = []
+    for prompt in prompts(alone):
+        expected, got = answer(alone, prompt), answer(sharing, prompt)
+        assert (got.tokens, got.logprobs) == (expected.tokens, expected.logprobs)
+        assert expected.usage.prompt_tokens_details.cached_tokens == 0
+        cached.append(got.usage.prompt_tokens_details.cached_tokens)
+    at_least = [0, 150, 64, 200, LENGTH, LENGTH - 1]
+    if path.name.removesuffix("-f32.gguf") in [*RECURRENT.split(), *OWN.split()]:
+        # The end of the last page well before the end of the first prompt.
+        at_least = [0, 0, 0, 192, 192, 192]
+    assert cached[0] == 0
+    assert all(n >= least for n, least in zip(cached, at_least, strict=True))
+
+
+def test_the_same_answers_at_the_same_time(alone: Model, sharing: Model) -> None:
+    texts = prompts(alone) * 2
+    with ThreadPoolExecutor(len(texts)) as pool:
+        together = list(pool.map(lambda prompt: answer(sharing, prompt), texts))
+    for prompt, got in zip(texts, together, strict=True):
+        expected = answer(alone, prompt)
+        assert (got.tokens, got.logprobs) == (expected.tokens, expected.logprobs)
