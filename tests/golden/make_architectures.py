@@ -172,8 +172,6 @@ def main() -> None:
 def make(name: str) -> None:
     import torch
     import transformers
-    from conversion import get_model_class
-    from conversion.base import gguf
 
     class_name, values = MODELS[name]
     config = getattr(transformers, f"{class_name}Config")(**{**COMMON, **values})
@@ -198,21 +196,30 @@ def make(name: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
         class_name = type(model).__name__
-        converter = get_model_class(RENAMED.get(class_name, class_name))
+        write(name, Path(folder), RENAMED.get(class_name, class_name), tokens, logits)
 
-        class WithoutVocabulary(converter):
-            model_arch = converter.model_arch
 
-            def set_vocab(self) -> None:
-                self.gguf_writer.add_tokenizer_model("none")
-                if f"{self.gguf_writer.arch}.vocab_size" not in self.gguf_writer.kv_data[0]:
-                    self.gguf_writer.add_vocab_size(N_VOCAB)
+def write(name: str, folder: Path, class_name: str, tokens: Any, logits: Any) -> None:
+    """Write a model's file as llama.cpp's converter does, and what it should compute."""
+    import torch
+    from conversion import get_model_class
+    from conversion.base import gguf
 
-        path = OUTPUT / f"{name}-f32.gguf"
-        with torch.inference_mode():
-            WithoutVocabulary(
-                Path(folder), gguf.LlamaFileType.ALL_F32, path, hparams=None, model_name=name
-            ).write()
+    converter = get_model_class(class_name)
+
+    class WithoutVocabulary(converter):
+        model_arch = converter.model_arch
+
+        def set_vocab(self) -> None:
+            self.gguf_writer.add_tokenizer_model("none")
+            if f"{self.gguf_writer.arch}.vocab_size" not in self.gguf_writer.kv_data[0]:
+                self.gguf_writer.add_vocab_size(N_VOCAB)
+
+    path = OUTPUT / f"{name}-f32.gguf"
+    with torch.inference_mode():
+        WithoutVocabulary(
+            folder, gguf.LlamaFileType.ALL_F32, path, hparams=None, model_name=name
+        ).write()
     np.savez_compressed(
         OUTPUT / f"{name}.npz", tokens=tokens, hf=logits.astype(np.float32), tolerance=5e-4
     )

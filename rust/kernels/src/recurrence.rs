@@ -3,10 +3,12 @@
 mod convolution;
 pub mod outer;
 pub mod scan;
+pub mod wkv;
 
 pub use convolution::{Convolution, convolve};
 pub use outer::{Outer, Sharing, outer};
 pub use scan::{Scan, scan};
+pub use wkv::{Wkv, wkv};
 
 use std::simd::prelude::*;
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::simd::prelude::*;
 
 use crate::isa::{F, Isa, Kernel, LANES, dispatch};
-use crate::math::exp;
+use crate::math::{self, exp};
 use crate::profile::Part;
 use crate::raw::RawMut;
 use crate::team::Team;
@@ -92,6 +92,21 @@ pub fn scale(team: &Team, x: &mut [f32], factor: f32) {
     map(team, x, Scale(factor));
 }
 
+/// `x = 1 / (1 + e^-x)`.
+pub fn sigmoid(team: &Team, x: &mut [f32]) {
+    map(team, x, Sigmoid);
+}
+
+/// `x = tanh x`.
+pub fn tanh(team: &Team, x: &mut [f32]) {
+    map(team, x, Tanh);
+}
+
+/// `x = e^(factor * x)`.
+pub fn exp_of_times(team: &Team, x: &mut [f32], factor: f32) {
+    map(team, x, ExpOfTimes(factor));
+}
+
 /// `x = cap * tanh(x / cap)`.
 pub fn softcap(team: &Team, x: &mut [f32], cap: f32) {
     map(team, x, Softcap(cap));
@@ -134,6 +149,9 @@ operations! {
     Op Mul: |self, _isa, x, y| x * y;
     Op MulSigmoid: |self, isa, x, y| x / (F::splat(1.0) + exp(isa, -y));
     Function Scale(factor): |self, _isa, x| x * F::splat(self.0);
+    Function Sigmoid: |self, isa, x| F::splat(1.0) / (F::splat(1.0) + exp(isa, -x));
+    Function Tanh: |self, isa, x| math::tanh(isa, x);
+    Function ExpOfTimes(factor): |self, isa, x| exp(isa, F::splat(self.0) * x);
     Function Softcap(cap): |self, isa, x| {
         // tanh(u) = 1 - 2 / (e^(2u) + 1)
         let e = exp(isa, x * F::splat(2.0 / self.0));
@@ -240,6 +258,15 @@ mod tests {
             let mut scaled = x.clone();
             scale(&team, &mut scaled, 0.3);
             check(&scaled, pairs().map(|(x, _)| x * f64::from(0.3f32)));
+            let mut shares = x.clone();
+            sigmoid(&team, &mut shares);
+            check(&shares, pairs().map(|(x, _)| 1.0 / (1.0 + (-x).exp())));
+            let mut bounded = x.clone();
+            tanh(&team, &mut bounded);
+            check(&bounded, pairs().map(|(x, _)| x.tanh()));
+            let mut powers = x.clone();
+            exp_of_times(&team, &mut powers, -0.5);
+            check(&powers, pairs().map(|(x, _)| (-0.5 * x).exp()));
             let mut capped = x.clone();
             softcap(&team, &mut capped, 1.5);
             check(&capped, pairs().map(|(x, _)| 1.5 * (x / 1.5).tanh()));

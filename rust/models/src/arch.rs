@@ -54,6 +54,8 @@ mod qwen2;
 mod qwen3moe;
 mod qwen3next;
 mod recurrent;
+mod rwkv6;
+mod rwkv7;
 mod seed_oss;
 mod smollm3;
 mod stablelm;
@@ -122,6 +124,8 @@ static ARCHITECTURES: &[(&str, Build)] = &[
     ("qwen35moe", qwen3next::tiled),
     ("qwen3moe", qwen3moe::build),
     ("qwen3next", qwen3next::build),
+    ("rwkv6", rwkv6::build),
+    ("rwkv7", rwkv7::build),
     ("seed_oss", seed_oss::build),
     ("smollm3", smollm3::build),
     ("stablelm", stablelm::build),

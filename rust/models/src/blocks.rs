@@ -3,6 +3,7 @@
 mod altup;
 mod attention;
 mod beside;
+mod channel_mix;
 mod delta_net;
 mod ffn;
 mod latent;
@@ -13,11 +14,15 @@ mod moe;
 mod per_layer;
 mod recurrent;
 mod router;
+mod rwkv6;
+mod rwkv7;
 mod short_conv;
+mod token_shift;
 
 pub use altup::{AltUp, AltUpEnds, AltUpShape};
 pub use attention::{Attention, AttentionShape, Temperature};
 pub use beside::Beside;
+pub use channel_mix::ChannelMix;
 pub use delta_net::DeltaNetShape;
 pub use ffn::Ffn;
 pub use latent::{Latent, LatentShape};
@@ -28,6 +33,7 @@ pub use moe::{Experts, Moe};
 pub use per_layer::{PerLayer, PerLayerInputs};
 pub use recurrent::{Recurrent, RecurrentShape};
 pub use router::{Choice, Gating};
+pub use rwkv7::Rwkv7Shape;
 
 use farthing_kernels::kv::Span;
 use farthing_kernels::recurrence::Turn;
@@ -83,6 +89,8 @@ pub struct Scratch {
     pub attention: attention::Scratch,
     /// That of experts beside a dense layer.
     pub beside: beside::Scratch,
+    /// That of feed-forward layers that look back.
+    pub channel_mix: channel_mix::Scratch,
     /// Per-layer embeddings'.
     pub per_layer: per_layer::Scratch,
     /// Latent attention's.

@@ -1,8 +1,11 @@
 //! The usual decoder, run from a description: an embedding, layers, a norm and the output matrix.
 
-use farthing_kernels::kv::KvShape;
+use std::cmp::Ordering;
+
+use farthing_kernels::kv::{KvShape, Span};
 use farthing_kernels::norm::Norm;
 use farthing_kernels::profile::Part;
+use farthing_kernels::recurrence::Turn;
 use farthing_kernels::rope::Rotations;
 use farthing_kernels::vector::{add, scale, softcap};
 use farthing_kernels::{Activations, Team};
@@ -10,9 +13,10 @@ use farthing_kernels::{Activations, Team};
 use crate::batch::Run;
 use crate::blocks::{AltUpEnds, Batch, PerLayerInputs, Scratch};
 use crate::cache::{Cache, StateShape};
-use crate::description::Description;
+use crate::description::{Description, LayerShape};
 use crate::error::{Error, Result};
 use crate::layer::Layer;
+use crate::rope::Rope;
 use crate::rows::{Wanted, spans, turns};
 use crate::weights::{Linear, Weights, linear};
 
@@ -25,6 +29,8 @@ pub struct Decoder {
     per_layer: Option<PerLayerInputs>,
     altup: Option<AltUpEnds>,
     layers: Vec<Layer>,
+    /// The last layer that keeps anything of a sequence. Those after it compute nothing but outputs.
+    last_keeping: usize,
     output_norm: Norm,
     output: Linear,
     memory: Memory,
@@ -47,8 +53,52 @@ pub struct Memory {
     pub streams: Vec<f32>,
     /// The stream's width.
     pub d: usize,
+    /// Of all rows, and of those whose logits are wanted.
+    places: [Places; 2],
+}
+
+/// Where rows stand in their sequences.
+#[derive(Default)]
+struct Places {
     positions: Vec<usize>,
+    /// For each of the model's rotary positions.
     rotations: Vec<Rotations>,
+}
+
+impl Places {
+    fn set(&mut self, ropes: &[Rope], positions: impl Iterator<Item = usize>) {
+        self.positions.clear();
+        self.positions.extend(positions);
+        self.rotations.resize_with(ropes.len(), Rotations::default);
+        for (rope, rotations) in ropes.iter().zip(&mut self.rotations) {
+            rotations.set(rope.pairs, &self.positions, &rope.frequencies, rope.magnitude);
+        }
+    }
+
+    fn batch<'a>(&'a self, spans: &'a [Span<'a>], turns: &'a [Turn]) -> Batch<'a> {
+        Batch {
+            positions: &self.positions,
+            rotations: &self.rotations,
+            spans,
+            turns,
+            wanted: spans,
+            kept: None,
+        }
+    }
+}
+
+impl Memory {
+    /// Leaves some rows of the stream and of what goes with it, in their order.
+    pub fn keep(&mut self, rows: &[usize]) {
+        let n = self.stream.len() / self.d;
+        for x in [&mut self.stream, &mut self.streams, &mut self.per_layer] {
+            let width = x.len() / n.max(1);
+            for (to, &from) in rows.iter().enumerate() {
+                x.copy_within(from * width..(from + 1) * width, to * width);
+            }
+            x.truncate(rows.len() * width);
+        }
+    }
 }
 
 impl Decoder {
@@ -77,6 +127,7 @@ impl Decoder {
             embedding_norm: about.embedding.norm.then(|| norm("token_embd_norm")).transpose()?,
             per_layer: per_layer.transpose()?,
             altup: altup.transpose()?,
+            last_keeping: about.layers.iter().rposition(LayerShape::keeps).unwrap_or(0),
             layers: (0..n_layers)
                 .map(|i| Layer::load(weights, &about, i))
                 .collect::<Result<_>>()?,
@@ -110,9 +161,9 @@ impl Decoder {
         stored.map(|layer| layer.attention.kv).collect()
     }
 
-    /// What each recurrent layer keeps of a sequence.
+    /// What each block with a state keeps of a sequence.
     pub fn states(&self) -> Vec<StateShape> {
-        self.layers.iter().filter_map(Layer::state).collect()
+        self.layers.iter().flat_map(Layer::states).collect()
     }
 
     /// Computes the runs, see [`crate::Model::forward`].
@@ -125,35 +176,31 @@ impl Decoder {
     ) -> Result<()> {
         let d = self.about.d;
         self.embed(team, runs)?;
-        let mut positions = std::mem::take(&mut self.memory.positions);
-        let mut rotations = std::mem::take(&mut self.memory.rotations);
-        positions.clear();
-        positions.extend(runs.iter().flat_map(|r| r.start..r.start + r.tokens.len()));
-        rotations.resize_with(self.about.ropes.len(), Rotations::default);
-        for (rope, rotations) in self.about.ropes.iter().zip(&mut rotations) {
-            rotations.set(rope.pairs, &positions, &rope.frequencies, rope.magnitude);
-        }
         let (spans, wanted, turns) = (spans(runs), Wanted::new(runs), turns(runs));
-        let all = Batch {
-            positions: &positions,
-            rotations: &rotations,
-            spans: &spans,
-            turns: &turns,
-            wanted: &spans,
-            kept: None,
-        };
-        let kept = (wanted.rows.len() < positions.len()).then_some(wanted.rows.as_slice());
-        // The last layer needs every position's key and value, but only some outputs.
+        let mut places = std::mem::take(&mut self.memory.places);
+        let [every, some] = &mut places;
+        every.set(&self.about.ropes, runs.iter().flat_map(|r| r.start..r.start + r.tokens.len()));
+        some.set(&self.about.ropes, wanted.rows.iter().map(|&row| every.positions[row]));
+        let (all, after) = (every.batch(&spans, &turns), some.batch(&wanted.spans, &turns));
+        let kept = (wanted.rows.len() < every.positions.len()).then_some(wanted.rows.as_slice());
+        // The last layer that keeps something needs every row for that, but only some outputs.
         let end = Batch { wanted: &wanted.spans, kept, ..all };
-        let last = self.layers.len() - 1;
         for (i, layer) in self.layers.iter().enumerate() {
-            let batch = if i == last { &end } else { &all };
+            let batch = match i.cmp(&self.last_keeping) {
+                Ordering::Less => &all,
+                Ordering::Equal if layer.needs_all_rows() => &all,
+                Ordering::Equal => &end,
+                Ordering::Greater => &after,
+            };
             layer.forward(team, batch, cache, &mut self.memory);
-            if team.interrupted() {
+            if let (Some(kept), true) = (kept, i == self.last_keeping && layer.needs_all_rows()) {
+                self.memory.keep(kept);
+            }
+            if team.interrupted() || self.memory.stream.is_empty() {
                 break;
             }
         }
-        (self.memory.positions, self.memory.rotations) = (positions, rotations);
+        self.memory.places = places;
         logits.clear();
         if team.interrupted() {
             return Err(Error::Interrupted);

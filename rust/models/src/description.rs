@@ -95,6 +95,8 @@ pub struct LayerShape {
     pub norms: Norms,
     /// Whether `layer_output_scale` multiplies the stream at the end.
     pub scaled: bool,
+    /// Whether the stream is halved at the end.
+    pub halved: bool,
     /// Whether both blocks read the stream as it was before the layer.
     pub parallel: bool,
     /// The first block.
@@ -125,9 +127,15 @@ impl LayerShape {
             && self.attention.kv_from.is_none()
     }
 
-    /// Whether it has a state.
-    pub fn is_recurrent(&self) -> bool {
-        matches!(self.mixing, Mixing::Recurrent(_) | Mixing::Both(_))
+    /// Whether anything of a sequence is kept for its later positions.
+    pub fn keeps(&self) -> bool {
+        self.stores() || self.n_states() > 0
+    }
+
+    /// How many of its blocks have a state.
+    pub fn n_states(&self) -> usize {
+        let first = matches!(self.mixing, Mixing::Recurrent(_) | Mixing::Both(_));
+        usize::from(first) + usize::from(matches!(self.ffn, FfnShape::ChannelMix(_)))
     }
 }
 
@@ -175,6 +183,8 @@ pub enum FfnShape {
     Experts(Experts),
     /// Both, with norms of their own (Gemma 4).
     Beside(Dense, Experts),
+    /// One of so many channels that looks a position back.
+    ChannelMix(usize),
     /// There is none.
     Nothing,
 }
@@ -201,9 +211,9 @@ impl Description {
         self.layers[..owner].iter().filter(|layer| layer.stores()).count()
     }
 
-    /// The place of a layer's states in the cache, where only recurrent layers have one.
+    /// The place of a layer's states in the cache, where each block with a state has one.
     pub fn states_of(&self, layer: usize) -> usize {
-        self.layers[..layer].iter().filter(|layer| layer.is_recurrent()).count()
+        self.layers[..layer].iter().map(LayerShape::n_states).sum()
     }
 
     /// Changes the mixtures.

@@ -8,7 +8,8 @@ use farthing_kernels::norm::Norm;
 use farthing_kernels::vector::{add, add_times, scale};
 
 use crate::blocks::{
-    AltUp, Attention, Batch, Beside, Ffn, Latent, Laurel, Moe, PerLayer, Recurrent, Work,
+    AltUp, Attention, Batch, Beside, ChannelMix, Ffn, Latent, Laurel, Moe, PerLayer, Recurrent,
+    Work,
 };
 use crate::cache::{Cache, StateShape};
 use crate::decoder::Memory;
@@ -21,7 +22,7 @@ pub struct Layer {
     altup: Option<AltUp>,
     attention_norm: Option<Norm>,
     attention: Option<SelfAttention>,
-    recurrent: Option<Box<Recurrent>>,
+    recurrent: Option<Box<dyn Recurrent>>,
     after_attention: Option<Norm>,
     laurel: Option<Laurel>,
     parallel: bool,
@@ -46,12 +47,14 @@ enum FeedForward {
     Dense(Box<Ffn>),
     Experts(Box<Moe>),
     Beside(Box<Beside>),
+    ChannelMix(Box<ChannelMix>),
 }
 
 impl Layer {
     /// `blk.<i>.*`.
     pub fn load(weights: &Weights, about: &Description, i: usize) -> Result<Layer> {
-        let LayerShape { norms, scaled, parallel, mixing, attention, ffn } = &about.layers[i];
+        let LayerShape { norms, scaled, halved, parallel, mixing, attention, ffn } =
+            &about.layers[i];
         let d = about.d;
         let prefix = format!("blk.{i}");
         let norm = |name: Option<&str>| {
@@ -79,7 +82,7 @@ impl Layer {
                 )?)),
             })
         };
-        let recur = |shape| Recurrent::load(weights, &prefix, d, shape, about.norm).map(Box::new);
+        let recur = |shape| <dyn Recurrent>::load(weights, &prefix, d, shape, about.norm);
         let (attention, recurrent) = match *mixing {
             Mixing::Attention => (Some(attend()?), None),
             Mixing::Recurrent(shape) => (None, Some(recur(shape)?)),
@@ -109,25 +112,38 @@ impl Layer {
                 FfnShape::Experts(experts) => {
                     Some(FeedForward::Experts(Box::new(Moe::load(weights, &prefix, d, *experts)?)))
                 }
+                FfnShape::ChannelMix(width) => {
+                    let block = ChannelMix::load(weights, &prefix, d, *width)?;
+                    Some(FeedForward::ChannelMix(Box::new(block)))
+                }
                 FfnShape::Nothing => None,
             },
             after_ffn: norm(norms.after_ffn.filter(|_| has_second))?,
             per_layer: per_layer.transpose()?,
-            scale: scale.transpose()?.map(|scale| scale[0]),
+            scale: scale.transpose()?.map(|scale| scale[0]).or(halved.then_some(0.5)),
             residual_scale: about.residual_scale,
             cache: about.cache_of(i),
             states: about.states_of(i),
         })
     }
 
-    /// What a recurrent layer keeps of a sequence.
-    pub fn state(&self) -> Option<StateShape> {
-        self.recurrent.as_ref().map(|block| block.state())
+    /// What its blocks keep of a sequence.
+    pub fn states(&self) -> impl Iterator<Item = StateShape> {
+        let second = match &self.ffn {
+            Some(FeedForward::ChannelMix(block)) => Some(block.state()),
+            _ => None,
+        };
+        self.recurrent.iter().map(|block| block.state()).chain(second)
+    }
+
+    /// Whether its second block needs all rows, as what it keeps of a sequence is made of them.
+    pub fn needs_all_rows(&self) -> bool {
+        matches!(self.ffn, Some(FeedForward::ChannelMix(_)))
     }
 
     /// Takes the stream through the layer; afterwards it has the batch's kept rows only.
     pub fn forward(&self, team: &Team, batch: &Batch, cache: &mut Cache, m: &mut Memory) {
-        let Memory { stream, streams, x, out, blocks, per_layer, d, .. } = m;
+        let Memory { stream, streams, x, out, blocks, d, .. } = m;
         let d = *d;
         if let Some(altup) = &self.altup {
             altup.predict(team, &mut blocks.altup, streams, stream);
@@ -158,10 +174,9 @@ impl Layer {
             }
         }
         if let Some(kept) = batch.kept {
-            let width = streams.len() / stream.len().max(1) * d;
-            keep(streams, kept, width);
-            keep(stream, kept, d);
+            m.keep(kept);
         }
+        let Memory { stream, streams, x, out, blocks, per_layer, .. } = m;
         if stream.is_empty() || team.interrupted() {
             return;
         }
@@ -190,6 +205,11 @@ impl Layer {
             }
             let work = Work { team, x, out };
             match block {
+                FeedForward::ChannelMix(block) => {
+                    let states = self.states + usize::from(self.recurrent.is_some());
+                    let states = &mut cache.states[states];
+                    block.forward(work, &mut blocks.channel_mix, batch, states);
+                }
                 FeedForward::Dense(ffn) => ffn.forward(work, &mut blocks.ffn),
                 FeedForward::Experts(moe) => moe.forward(work, &mut blocks.moe, None),
                 FeedForward::Beside(both) => both.forward(work, blocks, stream),
@@ -202,7 +222,7 @@ impl Layer {
         if let Some(block) = &self.per_layer {
             x.reset(n, d).copy_from_slice(stream);
             let work = Work { team, x, out };
-            block.forward(work, &mut blocks.per_layer, per_layer, batch.kept);
+            block.forward(work, &mut blocks.per_layer, per_layer);
             match &self.altup {
                 Some(altup) => altup.add(team, &out[..n * d], streams),
                 None => add(team, stream, &out[..n * d]),
@@ -232,12 +252,4 @@ fn read(team: &Team, norm: Option<&Norm>, stream: &[f32], x: &mut [f32]) {
         Some(norm) => norm.apply(team, stream, x),
         None => x.copy_from_slice(stream),
     }
-}
-
-/// Leaves some rows of `d`, in their order.
-pub fn keep(x: &mut Vec<f32>, rows: &[usize], d: usize) {
-    for (to, &from) in rows.iter().enumerate() {
-        x.copy_within(from * d..(from + 1) * d, to * d);
-    }
-    x.truncate(rows.len() * d);
 }

@@ -129,12 +129,10 @@ impl<'a> Weights<'a> {
     }
 
     fn check(&self, tensor: &Tensor, wanted: &[usize]) -> Result<()> {
-        // Trailing dimensions of 1 may be written or not.
-        let trimmed = |shape: &[usize]| {
-            let n = shape.iter().rposition(|&d| d != 1).map_or(1, |i| i + 1);
-            shape[..n].to_vec()
-        };
-        if trimmed(&tensor.shape) == trimmed(wanted) {
+        // Dimensions of 1 may be written or not.
+        let others =
+            |shape: &[usize]| -> Vec<usize> { shape.iter().copied().filter(|&d| d != 1).collect() };
+        if others(&tensor.shape) == others(wanted) {
             return Ok(());
         }
         Err(Error::Shape {

@@ -1,5 +1,6 @@
 use super::outer::Inputs as OuterInputs;
 use super::scan::Inputs as ScanInputs;
+use super::wkv::{Inputs as WkvInputs, Removal};
 use super::*;
 use crate::isa::{Kernel, LEVELS, dispatch_at};
 use crate::team::Team;
@@ -152,6 +153,55 @@ fn outer_products_agree_with_double_precision() {
             };
             check(n, how.state_len(), &expected, &|team, states, turns, out| {
                 outer(team, &how, states, turns, inputs, out);
+            });
+        }
+    }
+}
+
+#[test]
+fn rwkv_states_agree_with_double_precision() {
+    let n = 9;
+    for (heads, size) in [(2, 5), (3, 64)] {
+        let width = heads * size;
+        let vectors = |seed, scale: f32| -> Vec<f32> {
+            noise((n + 1) * width, seed).iter().map(|x| x * scale).collect()
+        };
+        let (queries, keys, values) = (vectors(1, 0.3), vectors(2, 0.3), vectors(3, 1.0));
+        let decays: Vec<f32> = vectors(4, 1.0).iter().map(|x| (-x.abs()).exp()).collect();
+        let (from, to) = (vectors(5, 0.2), vectors(6, 0.2));
+        let wide = |x: f32| f64::from(x);
+        for removes in [false, true] {
+            let mut states = vec![0.0; heads * size * size];
+            let mut expected = Vec::new();
+            for t in 1..=n {
+                for h in 0..heads {
+                    let at = |k: usize| t * width + h * size + k;
+                    for v in 0..size {
+                        let s = |k: usize| (h * size + k) * size + v;
+                        let read = |states: &[f64], by: &[f32]| -> f64 {
+                            (0..size).map(|k| states[s(k)] * wide(by[at(k)])).sum()
+                        };
+                        let (before, known) = (read(&states, &queries), read(&states, &from));
+                        for k in 0..size {
+                            let added = wide(keys[at(k)]) * wide(values[at(v)]);
+                            let removed = if removes { wide(to[at(k)]) * known } else { 0.0 };
+                            states[s(k)] = states[s(k)] * wide(decays[at(k)]) + added - removed;
+                        }
+                        expected.push(if removes { read(&states, &queries) } else { before });
+                    }
+                }
+            }
+            let rows = |x| Rows::new(x, width, 0, width);
+            let inputs = WkvInputs {
+                queries: rows(&queries),
+                keys: rows(&keys),
+                values: rows(&values),
+                decays: rows(&decays),
+                removal: removes.then(|| Removal { from: rows(&from), to: rows(&to) }),
+            };
+            let how = Wkv { heads, size };
+            check(n, how.state_len(), &expected, &|team, states, turns, out| {
+                wkv(team, &how, states, turns, inputs, out);
             });
         }
     }

@@ -70,6 +70,7 @@ pub fn without_positions(params: &Params) -> Result<Description> {
             norms: Norms::BEFORE,
             parallel: false,
             scaled: false,
+            halved: false,
             mixing,
             attention: AttentionShape {
                 heads: heads[i],

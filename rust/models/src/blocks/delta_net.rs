@@ -6,7 +6,7 @@ use farthing_kernels::profile::Part;
 use farthing_kernels::recurrence::outer::Inputs;
 use farthing_kernels::recurrence::{Convolution, Outer, Rows, Sharing, convolve, outer};
 
-use super::recurrent::{Scratch, rows, softplus};
+use super::recurrent::{Recurrent, Scratch, rows, softplus};
 use super::{Batch, Work, sized};
 use crate::cache::{StateLayer, StateShape};
 use crate::description::NormShape;
@@ -98,14 +98,14 @@ impl DeltaNet {
             output: weights.linear(&name("out"), d, inner)?,
         })
     }
+}
 
-    /// What it keeps of a sequence.
-    pub fn state(&self) -> StateShape {
+impl Recurrent for DeltaNet {
+    fn state(&self) -> StateShape {
         StateShape { window: self.convolution.state_len(), matrix: self.outer.state_len() }
     }
 
-    /// See [`super::Recurrent::forward`].
-    pub fn forward(&self, work: Work, s: &mut Scratch, batch: &Batch, states: &mut StateLayer) {
+    fn forward(&self, work: Work, s: &mut Scratch, batch: &Batch, states: &mut StateLayer) {
         let Work { team, x, out } = work;
         let DeltaNetShape { heads, value, groups, key, .. } = self.shape;
         let (n, inner, channels) = (x.n(), heads * value, self.convolution.channels());

@@ -6,7 +6,7 @@ use farthing_kernels::profile::Part;
 use farthing_kernels::recurrence::scan::Inputs;
 use farthing_kernels::recurrence::{Convolution, Scan, convolve, scan};
 
-use super::recurrent::{Scratch, rows};
+use super::recurrent::{Recurrent, Scratch, rows};
 use super::{Batch, Work, sized};
 use crate::cache::{StateLayer, StateShape};
 use crate::description::NormShape;
@@ -80,14 +80,14 @@ impl Mamba {
             output: weights.linear(&name("out"), d, inner)?,
         })
     }
+}
 
-    /// What it keeps of a sequence.
-    pub fn state(&self) -> StateShape {
+impl Recurrent for Mamba {
+    fn state(&self) -> StateShape {
         StateShape { window: self.convolution.state_len(), matrix: self.scan.state_len() }
     }
 
-    /// See [`super::Recurrent::forward`].
-    pub fn forward(&self, work: Work, s: &mut Scratch, batch: &Batch, states: &mut StateLayer) {
+    fn forward(&self, work: Work, s: &mut Scratch, batch: &Batch, states: &mut StateLayer) {
         let Work { team, x, out } = work;
         let MambaShape { inner, size, rank, .. } = self.shape;
         let n = x.n();

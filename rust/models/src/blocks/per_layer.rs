@@ -90,14 +90,14 @@ impl PerLayer {
     }
 
     /// Writes what is to be added for the rows of `x`, which is the stream; `inputs` are those of all
-    /// layers, and `kept` says which rows `x` has, if not all.
-    pub fn forward(&self, work: Work, s: &mut Scratch, inputs: &[f32], kept: Option<&[usize]>) {
+    /// layers.
+    pub fn forward(&self, work: Work, s: &mut Scratch, inputs: &[f32]) {
         let Work { team, x, out } = work;
         let (n, width) = (x.n(), self.gate.rows());
         let row = self.n_layers * width;
         let mine = sized(&mut s.inputs, n * width);
         for (i, to) in mine.chunks_exact_mut(width).enumerate() {
-            let from = kept.map_or(i, |kept| kept[i]) * row + self.index * width;
+            let from = i * row + self.index * width;
             to.copy_from_slice(&inputs[from..from + width]);
         }
         linear(team, x, &mut [(&self.gate, s.gate.reset(n, width))]);

@@ -4,7 +4,7 @@ use farthing_kernels::profile::Part;
 use farthing_kernels::recurrence::{Convolution, convolve};
 use farthing_kernels::vector::mul;
 
-use super::recurrent::{Scratch, rows};
+use super::recurrent::{Recurrent, Scratch, rows};
 use super::{Batch, Work, sized};
 use crate::cache::{StateLayer, StateShape};
 use crate::error::Result;
@@ -34,14 +34,14 @@ impl ShortConv {
             output: weights.linear(&name("out_proj"), d, d)?,
         })
     }
+}
 
-    /// What it keeps of a sequence.
-    pub fn state(&self) -> StateShape {
+impl Recurrent for ShortConv {
+    fn state(&self) -> StateShape {
         StateShape { window: self.convolution.state_len(), matrix: 0 }
     }
 
-    /// See [`super::Recurrent::forward`].
-    pub fn forward(&self, work: Work, s: &mut Scratch, batch: &Batch, states: &mut StateLayer) {
+    fn forward(&self, work: Work, s: &mut Scratch, batch: &Batch, states: &mut StateLayer) {
         let Work { team, x, out } = work;
         let (n, d) = (x.n(), x.k());
         let Scratch { input, gate, steps, y, mixed, .. } = s;
