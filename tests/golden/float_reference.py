@@ -36,6 +36,10 @@ class FloatReference:
             ).astype(np.float64)
             for tensor in reader.tensors
         }
+        for name, factors in list(self._weights.items()):
+            if name.endswith(".scale"):
+                matrix = name.removesuffix(".scale")
+                self._weights[matrix] = (self._weights[matrix].T * factors).T
         self._architecture = self._fields["general.architecture"]
         if self._architecture not in ("llama", "qwen3"):
             raise ValueError(f"{path}: no reference for architecture {self._architecture!r}")

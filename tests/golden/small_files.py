@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,8 @@ class Small:
     architecture: str = "llama"
     weight_type: str = "F32"
     """Of the matrices; a ggml type whose blocks fit."""
-    scales: tuple[str, ...] = ()
-    """Matrices whose products are doubled by a tensor beside them."""
+    scales: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """Factors of matrices' products, in tensors beside them."""
     width: int = 64
     heads: int = 4
     kv_heads: int = 2
@@ -42,6 +43,8 @@ class Small:
     """Llama 3.1's divisors of the frequencies."""
     scaling: str | None = None
     """"linear" or "yarn", from 64 tokens to the context."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """Values in place of others by keys without the architecture's name; `None` leaves one out."""
 
     def write(self, path: Path, seed: int = 0) -> Path:
         """Write the file and give its path back."""
@@ -52,8 +55,8 @@ class Small:
             if weights.ndim == 1 or name.endswith("ffn_gate_inp.weight"):
                 kind = gguf.GGMLQuantizationType.F32
             writer.add_tensor(name, quantized(weights, kind), raw_dtype=kind)
-        for name in self.scales:
-            writer.add_tensor(f"{name}.scale", np.array([2.0], np.float32))
+        for name, factors in self.scales.items():
+            writer.add_tensor(f"{name}.scale", np.array(factors, np.float32))
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
@@ -82,6 +85,11 @@ class Small:
             writer.add_rope_scaling_factor(CONTEXT / 64)
             writer.add_rope_scaling_orig_ctx_len(64)
         writer.add_tokenizer_model("none")
+        for key, value in self.metadata.items():
+            writer.kv_data[0].pop(f"{self.architecture}.{key}", None)
+            if value is not None:
+                kind = gguf.GGUFValueType.get_type(value)
+                writer.add_key_value(f"{self.architecture}.{key}", value, kind)
 
     def _weights(self, random: np.random.Generator) -> dict[str, npt.NDArray[np.float32]]:
         def matrix(*shape: int) -> npt.NDArray[np.float32]:

@@ -82,6 +82,41 @@ def test_quantized_experts(tmp_path: Path) -> None:
     assert np.median([rms(row) for row in error]) < 0.1
 
 
+SCALED = {
+    "output": [0.7],
+    "blk.0.attn_q": [1.3],
+    "blk.0.attn_output": [0.6],
+    "blk.1.attn_k": [0.8],
+    "blk.1.attn_v": [1.7],
+    "blk.1.ffn_gate": [1.2],
+    "blk.0.ffn_up": [0.5],
+    "blk.1.ffn_down": [1.6],
+}
+
+
+def test_scales_beside_matrices(tmp_path: Path) -> None:
+    small = Small(weight_type="NVFP4", width=256, head_dim=64, hidden=512, scales=SCALED)
+    path = small.write(tmp_path / "small.gguf")
+    with Model(path) as model:
+        error = model.logits(IDS) - FloatReference(path).logits(IDS)
+    assert rms(error) < 0.06
+
+
+def test_scales_of_experts(tmp_path: Path) -> None:
+    factors = np.linspace(0.5, 2.0, 5)
+    scales = {
+        f"blk.{layer}.ffn_{part}_exps": np.roll(factors, layer + shift).tolist()
+        for layer in range(2)
+        for shift, part in enumerate(("gate", "up", "down"))
+    }
+    small = Small(weight_type="NVFP4", width=256, head_dim=64, hidden=512, experts=5, scales=scales)
+    path = small.write(tmp_path / "small.gguf")
+    with Model(path) as model:
+        error = model.logits(IDS) - FloatReference(path).logits(IDS)
+    # As for other quantized experts.
+    assert np.median([rms(row) for row in error]) < 0.1
+
+
 def rms(x: npt.NDArray[Any]) -> float:
     return float(np.sqrt(np.mean(x**2)))
 
@@ -91,6 +126,6 @@ def test_products_of_some_types_have_a_scale(weight_type: str, factor: int, tmp_
     small = Small(weight_type=weight_type, width=256, head_dim=64, hidden=512)
     with Model(small.write(tmp_path / "plain.gguf")) as model:
         plain = model.logits(IDS)
-    scaled = dataclasses.replace(small, scales=("output",))
+    scaled = dataclasses.replace(small, scales={"output": [2.0]})
     with Model(scaled.write(tmp_path / "scaled.gguf")) as model:
         np.testing.assert_array_equal(model.logits(IDS), factor * plain)

@@ -90,8 +90,8 @@ fn scale(params: &Params, base: f64, dims: usize, frequencies: &mut [f64]) -> Re
     let factor = if factor > 0.0 { factor } else { 1.0 };
     let magnitude = params.or("rope.scaling.attn_factor", 1f32)?;
     match ty {
-        // The factors of "longrope" are tensors.
-        "none" | "longrope" => Ok(magnitude),
+        // The factors of "longrope" are tensors; "dynamic" ones are 1 within the context.
+        "none" | "longrope" | "dynamic" | "ntk" => Ok(magnitude),
         "linear" => {
             frequencies.iter_mut().for_each(|f| *f /= factor);
             Ok(magnitude)

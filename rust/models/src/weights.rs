@@ -39,6 +39,11 @@ impl Linear {
         self.storage.int8()
     }
 
+    /// Whether its products are multiplied by a factor.
+    pub fn scaled(&self) -> bool {
+        self.scale.is_some()
+    }
+
     /// Writes some rows as floats, one after the other.
     pub fn rows_of(&self, team: &Team, rows: impl Iterator<Item = usize>, out: &mut Vec<f32>) {
         let (rows, matrix): (Vec<usize>, _) = (rows.collect(), self.storage.matrix());

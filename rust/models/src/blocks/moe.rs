@@ -78,6 +78,11 @@ impl Moe {
             (all("gate", width, d)?, all("up", width, d)?)
         };
         let down = all("down", d, width)?;
+        // Of types that have scales of their own, the matrices know them.
+        let scales = match down.iter().any(Linear::scaled) {
+            true => None,
+            false => weights.opt_vector(&name("down_exps.scale"), n)?,
+        };
         let shared = || -> Result<_> {
             let shape =
                 Dense { width: shape.shared, activation: shape.activation, gated: true, cut: None };
@@ -89,7 +94,7 @@ impl Moe {
             shape,
             router: weights.linear(&name("gate_inp"), n, d)?,
             bias: weights.opt_vector(&format!("{prefix}.exp_probs_b.bias"), n)?,
-            scales: weights.opt_vector(&name("down_exps.scale"), n)?,
+            scales,
             inner: forms(gate.iter().chain(&up)),
             outer: forms(&down),
             gate,
