@@ -28,5 +28,9 @@ class OutOfMemoryError(FarthingError, MemoryError):
     """What was asked for does not fit in memory; names both sizes."""
 
 
+class QueueFullError(FarthingError):
+    """As many requests as may be under way are; names how many, and how many may run and wait."""
+
+
 class SessionError(FarthingError):
     """A stored conversation cannot be read or written; names its file."""

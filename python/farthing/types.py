@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "cancelled"]
+FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "timeout", "cancelled"]
 """Why a generation ended: the model or a stop string, max_tokens or a full context, the model
-after it called tools, the caller."""
+after it called tools, its `timeout`, the caller."""
 
 Message: TypeAlias = Mapping[str, Any]
 """A chat message as in OpenAI's API: `role`, `content` and what the chat template knows."""

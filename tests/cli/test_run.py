@@ -116,7 +116,8 @@ def test_every_flag_reaches_the_library(farthing: Farthing, story: Path, flag: s
 def test_every_option_has_a_flag() -> None:
     names = {NAMED_OTHERWISE.get(flag, flag.strip("-").replace("-", "_")) for flag in BAD}
     names = (names - {"dry_sequence_breaker"}) | {"dry_sequence_breakers", "ignore_eos"}
-    assert names == set(NAMES) - {"logprobs", "post_sampling_probs"}
+    # A command line makes one request, and shows no probabilities.
+    assert names == set(NAMES) - {"logprobs", "post_sampling_probs", "priority", "timeout"}
 
 
 def test_verbose_prints_timings_to_stderr(farthing: Farthing, story: Path) -> None:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import asyncio
@@ -49,14 +48,6 @@ class Dispatcher:
         self._lock = threading.RLock()
         self._thread: threading.Thread | None = None
 
-    def submit(self, tokens: Sequence[int], params: dict[str, Any]) -> Request:
-        """Submit a request that can be watched."""
-        with self._lock:
-            if self._thread is None:
-                # Nobody waits, so the reports that have piled up are of no use.
-                self._engine.wait_ready(0)
-        return self._engine.submit(tokens, params, notify=True)
-
     def watch(self, request: Request) -> Waiter:
         """Have `ready` set on the running loop whenever the request has something to take."""
         waiter = Waiter(request)
@@ -67,6 +58,7 @@ class Dispatcher:
                     target=self._run, name="farthing-dispatch", daemon=True
                 )
                 self._thread.start()
+        request.watch()
         return waiter
 
     def forget(self, waiter: Waiter) -> None:

@@ -60,6 +60,8 @@ class Model:
         kv_type: str = "f16",
         max_sequences: int = 8,
         n_batch: int = 512,
+        max_queue: int | None = 1024,
+        max_gap_ms: float | None = 100.0,
         repack: bool | None = None,
         n_draft_max: int = 16,
         prompt_lookup: bool = True,
@@ -74,9 +76,13 @@ class Model:
         see `farthing show --cpu`), `kv_type` the type of the KV cache, of keys
         and values ("f32", "f16", "bf16", "q8_0" or "q4_0", of 32 to 4.5 bits a number),
         `max_sequences` how many requests are computed at a time, `n_batch` how many tokens a pass
-        computes, `repack` whether weights are rearranged in memory at their second use
-        (default: if they take up to 40 % of what is available; results are the same), which is
-        faster than the file's own order but is not shared with other processes.
+        computes, `max_queue` how many requests may wait beside those (None: any number; one more
+        raises QueueFullError), `max_gap_ms` about how long, in milliseconds, a running generation
+        waits for its next token while prompts of others are computed: they are computed in pieces
+        that take no longer, though of no less than 16 tokens (None: in pieces of `n_batch`, which
+        is up to a third faster for them), `repack` whether weights are rearranged in memory at
+        their second use (default: if they take up to 40 % of what is available; results are the
+        same), which is faster than the file's own order but is not shared with other processes.
 
         With `prompt_lookup`, tokens that came after the same ones earlier in the prompt or the
         answer are guessed and computed along, up to `n_draft_max` in a pass and as many as pay: the
@@ -101,6 +107,8 @@ class Model:
             kv_type=kv_type,
             max_sequences=max_sequences,
             n_batch=n_batch,
+            max_queue=max_queue,
+            max_gap_ms=max_gap_ms,
             repack=repack,
             n_draft_max=n_draft_max,
             prompt_lookup=prompt_lookup,
@@ -268,7 +276,7 @@ class Model:
                 breakers = self._breaker_sets.find(prepared.breakers)
                 prepared.native["dry_sequence_breakers"] = breakers
         generation = Generation(len(ids), tokenizer, pieces, logprobs=prepared.logprobs)
-        return self._dispatcher.submit(ids, prepared.native), generation
+        return self._engine.submit(ids, prepared.native), generation
 
 
 _open_models: weakref.WeakSet[Model] = weakref.WeakSet()

@@ -29,6 +29,12 @@ class GenerateOptions(TypedDict, total=False):
     samplers: str | Sequence[str] | None
     """The samplers to apply, in this order, also several times: names, or a string with `;` between
     them; None (default): the chain above."""
+    priority: int
+    """0; higher goes first in the queue, in what is computed and in keeping memory. A waiting
+    request is overtaken three times at most."""
+    timeout: float | None
+    """Seconds after which the generation ends as far as it came, with the reason "timeout"; waiting
+    counts. None (default): no limit."""
     temperature: float
     """0.8; 0 or less takes the most probable token always."""
     dynatemp_range: float

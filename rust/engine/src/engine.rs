@@ -1,5 +1,6 @@
 //! The engine as its callers see it, from any thread.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -25,6 +26,11 @@ pub struct Config {
     /// Tokens that one pass computes; raised to `max_sequences`, so that each sequence advances in
     /// each pass.
     pub n_batch: usize,
+    /// Requests that may wait beside those that run; more are refused.
+    pub max_queue: usize,
+    /// About how long a pass may take while some sequence generates: prompts beside it are computed in
+    /// smaller pieces. `None` stands for `n_batch` tokens always.
+    pub max_gap: Option<Duration>,
     /// Tokens guessed for a sequence in one pass, at most; 0 switches speculation off. It is off in any
     /// case in models with states, which cannot go back.
     pub n_draft_max: usize,
@@ -36,13 +42,15 @@ pub struct Config {
 }
 
 impl Default for Config {
-    /// A context of 4096, 8 sequences, 512 tokens a pass, up to 16 guesses by prompt lookup, all pages kept
-    /// that are not needed.
+    /// A context of 4096, 8 sequences, 512 tokens a pass, 1024 waiting requests, gaps of 100 ms, up to 16
+    /// guesses by prompt lookup, all pages kept that are not needed.
     fn default() -> Config {
         Config {
             n_ctx: 4096,
             max_sequences: 8,
             n_batch: 512,
+            max_queue: 1024,
+            max_gap: Some(Duration::from_millis(100)),
             n_draft_max: 16,
             prompt_lookup: true,
             kept_pages: usize::MAX,
@@ -71,7 +79,7 @@ pub struct Engine {
     thread: Mutex<Option<JoinHandle<()>>>,
     shared: Arc<Shared>,
     n_vocab: usize,
-    n_ctx: usize,
+    config: Config,
 }
 
 /// The way to the thread; its lock keeps the requests' numbers in the order of their arrival.
@@ -85,6 +93,8 @@ pub(crate) struct Shared {
     pub gate: Arc<Gate>,
     pub ready: Ready,
     pub status: Mutex<Status>,
+    /// Requests that have not ended.
+    pub unfinished: AtomicUsize,
     pub profile: Arc<Profile>,
 }
 
@@ -111,6 +121,7 @@ impl Engine {
             gate: Arc::new(Gate::new(model.interrupt())),
             ready: Ready::default(),
             status: Mutex::default(),
+            unfinished: AtomicUsize::new(0),
             profile: model.profile(),
         });
         let (commands, received) = mpsc::channel();
@@ -126,14 +137,19 @@ impl Engine {
             thread: Mutex::new(Some(thread)),
             shared,
             n_vocab,
-            n_ctx: config.n_ctx,
+            config,
         })
     }
 
-    /// Puts a request into the queue. Errors: a prompt that is empty or does not fit, an unknown
-    /// token, a parameter outside its range, a closed engine.
+    /// Checks a request: a prompt that is empty or does not fit, an unknown token and a parameter
+    /// outside its range are errors.
+    pub fn check(&self, request: &Request) -> Result<()> {
+        request.validate(self.n_vocab, self.config.n_ctx)
+    }
+
+    /// Puts a request into the queue. Errors: those of [`Engine::check`], a full queue, a closed engine.
     pub fn submit(&self, request: Request) -> Result<Handle> {
-        request.validate(self.n_vocab, self.n_ctx)?;
+        self.check(&request)?;
         self.send(|id| {
             let (handle, outbox) = mailbox(id, self.shared.gate.clone());
             let command = GenerateCommand { id, request, outbox, submitted: Instant::now() };
@@ -144,7 +160,8 @@ impl Engine {
     /// Computes the logits after each of the tokens. They may be as many as the context has
     /// positions. Errors as for [`Engine::submit`].
     pub fn evaluate(&self, tokens: Vec<u32>) -> Result<Evaluation> {
-        check_prompt(&tokens, self.n_vocab, self.n_ctx, self.n_ctx)?;
+        let n_ctx = self.config.n_ctx;
+        check_prompt(&tokens, self.n_vocab, n_ctx, n_ctx)?;
         let n_logits = tokens.len().saturating_mul(self.n_vocab);
         let (evaluation, collector) = evaluation(n_logits, self.shared.gate.clone())?;
         self.send(|id| {
@@ -156,14 +173,28 @@ impl Engine {
     fn send<T>(&self, make: impl FnOnce(u64) -> (T, Command)) -> Result<T> {
         let mut inbox = lock(&self.inbox);
         let inbox = inbox.as_mut().ok_or(Error::Closed)?;
+        self.take_place()?;
         let (caller, command) = make(inbox.next_id);
         inbox.next_id += 1;
         inbox.commands.send(command).map_err(|_| Error::Closed)?;
         Ok(caller)
     }
 
-    /// The requests with `notify` that have got outputs since the last call, rising. Waits up to
-    /// `timeout` for the first; returns at once when the engine is closed.
+    /// Counts one request more, if there may be one.
+    fn take_place(&self) -> Result<()> {
+        let Config { max_sequences, max_queue, .. } = self.config;
+        let limit = max_sequences.saturating_add(max_queue);
+        // Nobody else adds: the inbox is locked.
+        let n = self.shared.unfinished.load(Ordering::SeqCst);
+        if n >= limit {
+            return Err(Error::QueueFull { n, limit, max_sequences, max_queue });
+        }
+        self.shared.unfinished.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// The watched requests that have got outputs since the last call, rising. Waits up to `timeout`
+    /// for the first; returns at once when the engine is closed.
     pub fn wait_ready(&self, timeout: Duration) -> Vec<u64> {
         self.shared.ready.wait(timeout)
     }

@@ -41,6 +41,21 @@ pub enum Error {
         /// The range of allowed values.
         allowed: String,
     },
+    /// As many requests wait as may.
+    #[error(
+        "the queue is full: of {limit} requests that may run ({max_sequences}) and wait \
+         ({max_queue}), {n} have not ended"
+    )]
+    QueueFull {
+        /// Requests that have not ended.
+        n: usize,
+        /// The most that may be under way.
+        limit: usize,
+        /// Those of them that may run.
+        max_sequences: usize,
+        /// Those of them that may wait.
+        max_queue: usize,
+    },
     /// The caller gave the request up.
     #[error("cancelled")]
     Cancelled,

@@ -54,6 +54,8 @@ pub(crate) struct Collector {
     answer: Arc<Answer>,
     cancelled: Flag,
     logits: Vec<f32>,
+    /// What the delivery brings.
+    result: Option<Result<Vec<f32>>>,
 }
 
 /// A new evaluation's two ends, for `n_logits` logits.
@@ -64,7 +66,8 @@ pub(crate) fn evaluation(n_logits: usize, gate: Arc<Gate>) -> Result<(Evaluation
     })?;
     let answer = Arc::<Answer>::default();
     let canceller = Canceller::new(gate);
-    let collector = Collector { answer: answer.clone(), cancelled: canceller.flag(), logits };
+    let cancelled = canceller.flag();
+    let collector = Collector { answer: answer.clone(), cancelled, logits, result: None };
     Ok((Evaluation { answer, canceller }, collector))
 }
 
@@ -76,24 +79,25 @@ impl Collector {
         self.logits.extend_from_slice(rows);
     }
 
-    /// Hands the logits over.
+    /// Ends with the logits.
     pub fn finish(&mut self) {
-        let logits = std::mem::take(&mut self.logits);
-        self.give(Ok(logits));
+        self.result = Some(Ok(std::mem::take(&mut self.logits)));
     }
 
     /// Ends without logits.
-    pub fn fail(&self, error: Error) {
-        self.give(Err(error));
+    pub fn fail(&mut self, error: Error) {
+        self.result = Some(Err(error));
     }
 
-    fn give(&self, result: Result<Vec<f32>>) {
-        let mut state = self.answer.lock();
-        if !state.given {
-            state.given = true;
-            state.result = Some(result);
-            drop(state);
-            self.answer.arrival.notify_all();
+    /// Lets the caller have the result, if there is one.
+    pub fn deliver(&mut self) {
+        if let Some(result) = self.result.take() {
+            let mut state = self.answer.lock();
+            if !state.given {
+                *state = AnswerState { result: Some(result), given: true };
+                drop(state);
+                self.answer.arrival.notify_all();
+            }
         }
     }
 
@@ -104,6 +108,7 @@ impl Collector {
 
 impl Drop for Collector {
     fn drop(&mut self) {
-        self.give(Err(Error::Failed("the engine stopped".into())));
+        self.result.get_or_insert_with(|| Err(Error::Failed("the engine stopped".into())));
+        self.deliver();
     }
 }

@@ -18,7 +18,6 @@ pub(crate) struct Generation {
     sampler: Sampler,
     guesser: Guesser,
     stop_tokens: Vec<u32>,
-    notify: bool,
     /// At most so many tokens are given out.
     limit: usize,
     /// Tokens of the prompt.
@@ -32,6 +31,7 @@ pub(crate) struct Generation {
     /// Tokens given out.
     n_given: usize,
     submitted: Instant,
+    deadline: Option<Instant>,
     started: Option<Instant>,
     first_token: Option<Instant>,
 }
@@ -53,7 +53,6 @@ impl Generation {
             sampler: Sampler::new(&request),
             guesser: Guesser::new(n_draft_max, config.prompt_lookup),
             stop_tokens: request.stop_tokens,
-            notify: request.notify,
             limit: request.max_tokens.map_or(room, |n| n.min(room)),
             n_prompt,
             n_cached: 0,
@@ -61,6 +60,7 @@ impl Generation {
             n_chosen: 0,
             n_given: 0,
             submitted,
+            deadline: request.timeout.and_then(|timeout| submitted.checked_add(timeout)),
             started: None,
             first_token: None,
         };
@@ -71,8 +71,13 @@ impl Generation {
         &self.outbox
     }
 
-    pub fn notify(&self) -> bool {
-        self.notify
+    pub fn outbox_mut(&mut self) -> &mut Outbox {
+        &mut self.outbox
+    }
+
+    /// When the answer ends at the latest.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
     }
 
     /// The first pass with a run of it begins.
@@ -110,11 +115,10 @@ impl Generation {
             return Outcome::Continue;
         }
         if self.n_given == self.limit {
-            self.finish(FinishReason::Length, Vec::new());
+            self.finish(FinishReason::Length);
             return Outcome::Done;
         }
         let (n_rows, mut n_right) = (run.n_rows(), 0);
-        let mut outputs = Vec::with_capacity(n_rows);
         let (mut outcome, mut end) = (Outcome::Continue, None);
         for row in rows.chunks_exact_mut(rows.len() / n_rows) {
             let tokens = &sequence.tokens[..sequence.n_certain()];
@@ -126,11 +130,11 @@ impl Generation {
             });
             outcome = match sampled.and_then(|result| result) {
                 Ok((id, logprob)) => {
-                    end = self.give(id, logprob, &mut outputs);
+                    end = self.give(id, logprob);
                     if end.is_some() { Outcome::Done } else { Outcome::Append(id) }
                 }
                 Err(message) => {
-                    outputs.push(Output::Error(message));
+                    self.fail(message);
                     Outcome::Failed
                 }
             };
@@ -141,33 +145,27 @@ impl Generation {
         }
         let ended = matches!(outcome, Outcome::Done | Outcome::Failed);
         self.guesser.verified(n_rows - 1, n_right, ended);
-        match end {
-            Some(reason) => self.finish(reason, outputs),
-            None => self.outbox.send(outputs, ended),
+        if let Some(reason) = end {
+            self.finish(reason);
         }
         outcome
     }
 
     /// Adds a chosen token to the outputs; says why it is the last one, if it is.
-    fn give(
-        &mut self,
-        id: u32,
-        logprob: Option<Logprob>,
-        outputs: &mut Vec<Output>,
-    ) -> Option<FinishReason> {
+    fn give(&mut self, id: u32, logprob: Option<Logprob>) -> Option<FinishReason> {
         self.first_token.get_or_insert_with(Instant::now);
         self.n_chosen += 1;
         if self.stop_tokens.contains(&id) {
             return Some(FinishReason::Stop);
         }
         self.n_given += 1;
-        outputs.push(Output::Token { id, logprob });
+        self.outbox.put(Output::Token { id, logprob });
         (self.n_given == self.limit).then_some(FinishReason::Length)
     }
 
-    /// Ends the answer after these last outputs.
-    pub fn finish(&self, reason: FinishReason, mut outputs: Vec<Output>) {
-        outputs.push(Output::Finished {
+    /// Ends the answer.
+    pub fn finish(&mut self, reason: FinishReason) {
+        let last = Output::Finished {
             reason,
             usage: Usage {
                 prompt_tokens: self.n_prompt,
@@ -175,13 +173,13 @@ impl Generation {
                 cached_tokens: self.n_cached,
             },
             timings: self.timings(),
-        });
-        self.outbox.send(outputs, true);
+        };
+        self.outbox.put_last(last);
     }
 
     /// Ends the answer with an error.
-    pub fn fail(&self, message: String) {
-        self.outbox.send(vec![Output::Error(message)], true);
+    pub fn fail(&mut self, message: String) {
+        self.outbox.put_last(Output::Error(message));
     }
 
     fn timings(&self) -> Timings {

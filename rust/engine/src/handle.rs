@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +32,12 @@ impl Handle {
             .wait_timeout_while(self.mailbox.lock(), timeout, waiting)
             .unwrap_or_else(PoisonError::into_inner);
         mem::take(&mut mail.outputs)
+    }
+
+    /// From now on [`Engine::wait_ready`](crate::Engine::wait_ready) reports this request when it has new
+    /// outputs. Those that are there already are to be taken after this call.
+    pub fn watch(&self) {
+        self.mailbox.watched.store(true, Ordering::SeqCst);
     }
 
     /// Gives the request up; it then ends as `Cancelled`, unless it has ended already.
@@ -69,7 +76,8 @@ impl Drop for Canceller {
 pub(crate) fn mailbox(id: u64, gate: Arc<Gate>) -> (Handle, Outbox) {
     let mailbox = Arc::<Mailbox>::default();
     let canceller = Canceller::new(gate);
-    let outbox = Outbox { mailbox: mailbox.clone(), cancelled: canceller.flag() };
+    let outbox =
+        Outbox { mailbox: mailbox.clone(), cancelled: canceller.flag(), mail: Mail::default() };
     let handle = Handle { id, mailbox, canceller };
     (handle, outbox)
 }
@@ -79,16 +87,31 @@ pub(crate) fn mailbox(id: u64, gate: Arc<Gate>) -> (Handle, Outbox) {
 pub(crate) struct Outbox {
     mailbox: Arc<Mailbox>,
     cancelled: Flag,
+    /// What the next delivery brings.
+    mail: Mail,
 }
 
 impl Outbox {
-    /// Adds outputs; `finished` says that the last of them ends the answer.
-    pub fn send(&self, outputs: Vec<Output>, finished: bool) {
+    /// Adds an output.
+    pub fn put(&mut self, output: Output) {
+        self.mail.outputs.push(output);
+    }
+
+    /// Adds the output that ends the answer.
+    pub fn put_last(&mut self, output: Output) {
+        self.put(output);
+        self.mail.finished = true;
+    }
+
+    /// Lets the caller have what was added; true if its reader wants to be told of it.
+    pub fn deliver(&mut self) -> bool {
         let mut mail = self.mailbox.lock();
-        mail.outputs.extend(outputs);
-        mail.finished |= finished;
+        mail.outputs.append(&mut self.mail.outputs);
+        mail.finished |= self.mail.finished;
         drop(mail);
         self.mailbox.arrival.notify_all();
+        // A reader that is not seen here has not looked into the mailbox yet.
+        self.mailbox.watched.load(Ordering::SeqCst)
     }
 
     pub fn flag(&self) -> &Flag {
@@ -98,9 +121,10 @@ impl Outbox {
 
 impl Drop for Outbox {
     fn drop(&mut self) {
-        if !self.mailbox.lock().finished {
-            self.send(vec![Output::Error("the engine stopped".into())], true);
+        if !self.mail.finished {
+            self.put_last(Output::Error("the engine stopped".into()));
         }
+        self.deliver();
     }
 }
 
@@ -108,6 +132,7 @@ impl Drop for Outbox {
 struct Mailbox {
     mail: Mutex<Mail>,
     arrival: Condvar,
+    watched: AtomicBool,
 }
 
 #[derive(Default)]

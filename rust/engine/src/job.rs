@@ -1,5 +1,7 @@
 //! What the engine's thread knows of a request beside its sequence.
 
+use std::time::Instant;
+
 use farthing_models::Run;
 
 use crate::error::Error;
@@ -25,11 +27,23 @@ impl Job {
         }
     }
 
-    /// Whether the readers of [`crate::Engine::wait_ready`] hear of it.
-    pub fn notify(&self) -> bool {
+    /// When it ends at the latest.
+    pub fn deadline(&self) -> Option<Instant> {
         match self {
-            Job::Generate(generation) => generation.notify(),
-            Job::Evaluate(_) => false,
+            Job::Generate(generation) => generation.deadline(),
+            Job::Evaluate(_) => None,
+        }
+    }
+
+    /// Lets the caller have what is new; true if the readers of [`crate::Engine::wait_ready`] are to
+    /// hear of it.
+    pub fn deliver(&mut self) -> bool {
+        match self {
+            Job::Generate(generation) => generation.outbox_mut().deliver(),
+            Job::Evaluate(collector) => {
+                collector.deliver();
+                false
+            }
         }
     }
 
@@ -76,9 +90,10 @@ impl Job {
         }
     }
 
-    pub fn cancel(&mut self) {
+    /// Ends it before it is complete.
+    pub fn stop(&mut self, reason: FinishReason) {
         match self {
-            Job::Generate(generation) => generation.finish(FinishReason::Cancelled, Vec::new()),
+            Job::Generate(generation) => generation.finish(reason),
             Job::Evaluate(collector) => collector.fail(Error::Cancelled),
         }
     }

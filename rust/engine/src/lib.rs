@@ -10,6 +10,7 @@
 
 #![forbid(unsafe_code)]
 
+mod budget;
 mod catch;
 mod engine;
 mod error;
@@ -20,6 +21,7 @@ mod generation;
 mod handle;
 mod job;
 mod model;
+mod pace;
 mod pager;
 mod prefix;
 mod request;

@@ -1,5 +1,7 @@
 //! What is asked of the engine and what comes back.
 
+use std::time::Duration;
+
 use crate::error::{Error, Result};
 use crate::sampler::Sampling;
 
@@ -28,14 +30,16 @@ pub struct Request {
     /// At most this many tokens are guessed for a pass; `None` stands for
     /// [`Config::n_draft_max`](crate::Config::n_draft_max), 0 for none. The answer is the same.
     pub n_draft_max: Option<usize>,
-    /// Whether [`Engine::wait_ready`](crate::Engine::wait_ready) reports this request.
-    pub notify: bool,
     /// Whether it computes all of its prompt itself and leaves nothing for others, instead of sharing what
     /// begins alike.
     pub unshared: bool,
     /// Requests of different namespaces never share, so that what changes the model's numbers, such as an
     /// adapter, has one of its own.
     pub namespace: u64,
+    /// Higher goes first: in the queue, in what a pass computes, and in keeping its memory. Default 0.
+    pub priority: i32,
+    /// The answer ends, as far as it came, this long after the request was submitted. Default none.
+    pub timeout: Option<Duration>,
 }
 
 impl Request {
@@ -120,16 +124,19 @@ pub enum FinishReason {
     Stop,
     /// `max_tokens` or the end of the context was reached.
     Length,
+    /// The request's time was up.
+    Timeout,
     /// The caller cancelled it or closed the engine.
     Cancelled,
 }
 
 impl FinishReason {
-    /// `stop`, `length` or `cancelled`.
+    /// `stop`, `length`, `timeout` or `cancelled`.
     pub fn as_str(self) -> &'static str {
         match self {
             FinishReason::Stop => "stop",
             FinishReason::Length => "length",
+            FinishReason::Timeout => "timeout",
             FinishReason::Cancelled => "cancelled",
         }
     }

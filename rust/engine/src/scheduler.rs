@@ -1,23 +1,27 @@
 //! What the next pass computes.
 //!
-//! Every step has a budget of tokens. It is shared out evenly among the running sequences, and what
-//! one has no use for goes to the others: a sequence that generates needs one token, a new prompt
-//! takes what is left, and two prompts take half each. Sequences are admitted in their order while
-//! there are pages for all their tokens; they get the pages when they need them. If pages run out
-//! all the same, the youngest sequence goes back to the head of the queue. Its tokens stay, only its
-//! count of computed ones goes back.
+//! Every step has a budget of tokens, shared out among the running sequences (see [`crate::budget`]): a
+//! sequence that generates needs one token, a new prompt takes what is left, and two prompts take half
+//! each. Sequences are admitted in their order, by priority and age, while there are pages for all
+//! their tokens; they get the pages when they need them. If pages run out all the same, the last one in
+//! that order goes back to the queue. Its tokens stay, only its count of computed ones goes back.
+//!
+//! The oldest waiting sequence is overtaken a few times at most, and then goes before all others: it is
+//! never starved, however many of higher priority come.
 //!
 //! A sequence that begins like a running one stays in the queue while that one computes what both need;
 //! others go past it. It holds nothing meanwhile, so whatever happens to the other, it goes on.
 
-use std::collections::VecDeque;
-
 use farthing_models::{Page, Run, Slot, Wants};
 
+use crate::budget::{Budget, Demand, share};
 use crate::pager::Pager;
 use crate::prefix::{Match, Place, Prefixes, common_prefix};
 use crate::sequence::Sequence;
 use crate::states::Pool;
+
+/// How often the oldest waiting sequence may be overtaken.
+const MAX_OVERTAKES: usize = 3;
 
 /// The scheduler's limits.
 pub(crate) struct Limits {
@@ -60,9 +64,12 @@ pub(crate) struct Scheduler {
     pager: Pager,
     prefixes: Prefixes,
     states: Pool,
-    /// From the oldest to the youngest, so in the order of their numbers.
+    /// In the order of their ranks.
     running: Vec<Sequence>,
-    waiting: VecDeque<Sequence>,
+    /// In the order of their ranks.
+    waiting: Vec<Sequence>,
+    /// How many were admitted before the oldest waiting one.
+    overtakes: usize,
     copies: Vec<(Page, Page)>,
 }
 
@@ -74,7 +81,8 @@ impl Scheduler {
             prefixes: Prefixes::default(),
             states: Pool::new(n_states),
             running: Vec::new(),
-            waiting: VecDeque::new(),
+            waiting: Vec::new(),
+            overtakes: 0,
             copies: Vec::new(),
         }
     }
@@ -97,7 +105,7 @@ impl Scheduler {
     }
 
     fn index(&self, id: u64) -> Option<usize> {
-        self.running.binary_search_by_key(&id, |s| s.id).ok()
+        self.running.iter().position(|s| s.id == id)
     }
 
     /// The same, to be changed.
@@ -134,18 +142,17 @@ impl Scheduler {
         self.running.iter().map(|s| self.reserve(s).saturating_sub(s.pages.len())).sum()
     }
 
-    /// Puts a sequence, younger than all others, into the queue.
+    /// Puts a sequence into the queue.
     pub fn add(&mut self, mut sequence: Sequence) {
         if self.limits.kept_pages == 0 {
             sequence.sharing = None;
         }
-        self.waiting.push_back(sequence);
+        insert(&mut self.waiting, sequence);
     }
 
-    /// The runs of the next pass, `budget` tokens at most. No tokens count as computed until it is absorbed,
-    /// so a pass that fails is planned again.
-    pub fn plan(&mut self, budget: usize) -> Step {
-        self.admit();
+    /// The runs of the next pass, for the running sequences. No tokens count as computed until it is
+    /// absorbed, so a pass that fails is planned again.
+    pub fn plan(&mut self, budget: Budget) -> Step {
         let shares = self.shares(budget);
         let mut step = Step::default();
         for (index, &share) in shares.iter().enumerate() {
@@ -201,9 +208,12 @@ impl Scheduler {
     }
 
     /// Moves sequences from the queue to the running ones.
-    fn admit(&mut self) {
+    pub fn admit(&mut self) {
         let mut at = 0;
         while self.running.len() < self.limits.max_sequences.min(self.states.capacity()) {
+            if self.overtakes >= MAX_OVERTAKES {
+                at = self.promote(at);
+            }
             let Some(next) = self.waiting.get(at) else {
                 return;
             };
@@ -216,10 +226,24 @@ impl Scheduler {
             if self.pager.n_held() + self.n_promised() + needed > self.pager.n_pages() {
                 return;
             }
-            if let Some(sequence) = self.waiting.remove(at) {
-                self.run(sequence, &found);
-            }
+            let sequence = self.waiting.remove(at);
+            // Those before it do not wait for a place.
+            let is_overtaking = self.waiting[at..].iter().any(|s| s.id < sequence.id);
+            self.overtakes = if is_overtaking { self.overtakes + 1 } else { 0 };
+            self.run(sequence, &found);
         }
+    }
+
+    /// Puts the oldest of the sequences waiting from this place on before all others; gives its new place,
+    /// or this one if there are none.
+    fn promote(&mut self, at: usize) -> usize {
+        self.overtakes = 0;
+        let oldest = (at..self.waiting.len()).min_by_key(|&index| self.waiting[index].id);
+        oldest.map_or(at, |oldest| {
+            let mut sequence = self.waiting.remove(oldest);
+            sequence.is_overdue_now();
+            insert(&mut self.waiting, sequence)
+        })
     }
 
     /// What a waiting sequence can take over from what is kept and from running ones.
@@ -273,8 +297,7 @@ impl Scheduler {
             sequence.computed = found.positions;
         }
         sequence.cached = sequence.computed;
-        let at = self.running.partition_point(|s| s.id < sequence.id);
-        self.running.insert(at, sequence);
+        insert(&mut self.running, sequence);
     }
 
     /// Puts what a running sequence has computed into the tree, as far as its pages are full.
@@ -312,29 +335,18 @@ impl Scheduler {
     }
 
     /// How many tokens of each running sequence to compute.
-    fn shares(&self, budget: usize) -> Vec<usize> {
+    fn shares(&self, budget: Budget) -> Vec<usize> {
         let is_evaluation = |s: &Sequence| s.wants == Wants::All;
         let n_evaluations = self.running.iter().filter(|s| is_evaluation(s)).count();
         let rows = (self.limits.max_rows / n_evaluations.max(1)).max(1);
-        let mut demands: Vec<(usize, usize)> = self
-            .running
-            .iter()
-            .map(|s| match is_evaluation(s) {
-                true => s.remaining().min(rows),
-                false => s.remaining(),
-            })
-            .enumerate()
-            .map(|(index, demand)| (demand, index))
-            .collect();
-        // The modest first: what they leave of their part is for those after them.
-        demands.sort_unstable();
-        let mut shares = vec![0; demands.len()];
-        let mut left = budget;
-        for (nth, &(demand, index)) in demands.iter().enumerate() {
-            shares[index] = demand.min(left / (demands.len() - nth));
-            left -= shares[index];
-        }
-        shares
+        let demand = |s: &Sequence| {
+            let most = if is_evaluation(s) { rows } else { usize::MAX };
+            Demand { tokens: s.remaining().min(most), priority: s.priority }
+        };
+        let generating = self.running.iter().filter(|s| s.is_generating());
+        let n_generating = generating.map(Sequence::remaining).sum();
+        let demands: Vec<Demand> = self.running.iter().map(demand).collect();
+        share(budget.tokens(n_generating), &demands)
     }
 
     /// So many of the next tokens, or fewer, if a state between is to be kept.
@@ -381,12 +393,12 @@ impl Scheduler {
         !self.states.is_used() || sequence.next_state.is_some()
     }
 
-    /// Puts the youngest running sequence back to the head of the queue.
+    /// Puts the last running sequence, the youngest of the lowest priority, back into the queue.
     fn preempt(&mut self) {
         if let Some(mut sequence) = self.running.pop() {
             sequence.discard_draft();
             self.free(&mut sequence, true);
-            self.waiting.push_front(sequence);
+            insert(&mut self.waiting, sequence);
         }
     }
 
@@ -440,6 +452,13 @@ impl Scheduler {
     }
 }
 
+/// Puts a sequence at its place, which is given back, in a list in the order of ranks.
+fn insert(list: &mut Vec<Sequence>, sequence: Sequence) -> usize {
+    let index = list.partition_point(|other| other.rank() < sequence.rank());
+    list.insert(index, sequence);
+    index
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -448,6 +467,14 @@ mod tests {
         let limits =
             Limits { n_ctx: n_pages * 4, max_sequences, max_rows: 6, kept_pages: usize::MAX };
         Scheduler::new(limits, n_pages, 4, 0)
+    }
+
+    impl Scheduler {
+        /// The next pass, of so many tokens.
+        fn next(&mut self, budget: usize) -> Step {
+            self.admit();
+            self.plan(Budget { whole: budget, beside: budget })
+        }
     }
 
     /// Prompts of these lengths, all different.
@@ -460,7 +487,7 @@ mod tests {
 
     /// A pass that gives token 7 to each sequence that is complete.
     fn pass(scheduler: &mut Scheduler, budget: usize) -> Vec<(u64, usize)> {
-        let step = scheduler.plan(budget);
+        let step = scheduler.next(budget);
         let outcome = |run: &Run| match run.wants {
             Wants::Nothing => Outcome::Continue,
             _ => Outcome::Append(7),
@@ -484,12 +511,12 @@ mod tests {
     fn a_run_wants_logits_only_at_the_end() {
         let mut scheduler = scheduler(100, 1);
         add(&mut scheduler, &[10]);
-        let step = scheduler.plan(6);
+        let step = scheduler.next(6);
         assert_eq!((step.runs[0].start, step.runs[0].wants), (0, Wants::Nothing));
         scheduler.absorb(&step, &[Outcome::Continue]);
-        let step = scheduler.plan(6);
+        let step = scheduler.next(6);
         assert_eq!((step.runs[0].start, step.runs[0].wants), (6, Wants::Last));
-        let again = scheduler.plan(6);
+        let again = scheduler.next(6);
         assert_eq!(
             again.runs[0].tokens, step.runs[0].tokens,
             "a pass that failed is planned again"
@@ -548,13 +575,81 @@ mod tests {
         assert_eq!(scheduler.running(1).map(|s| s.tokens.len()), Some(10));
     }
 
+    /// Admits one sequence after the other, and gives their numbers.
+    fn admitted(scheduler: &mut Scheduler, n: usize) -> Vec<u64> {
+        let next = |scheduler: &mut Scheduler| {
+            let id = scheduler.next(50).ids[0];
+            scheduler.remove(id, false);
+            id
+        };
+        (0..n).map(|_| next(scheduler)).collect()
+    }
+
+    fn prioritized(id: u64, priority: i64, n: usize) -> Sequence {
+        Sequence { priority, ..Sequence::new(id, vec![id as u32; n], Wants::Last) }
+    }
+
+    #[test]
+    fn a_higher_priority_is_admitted_first() {
+        let mut scheduler = scheduler(10, 1);
+        for (id, priority) in (0..).zip([0, -1, 3, 0, 3]) {
+            scheduler.add(prioritized(id, priority, 3));
+        }
+        assert_eq!(admitted(&mut scheduler, 5), [2, 4, 0, 3, 1]);
+    }
+
+    #[test]
+    fn the_oldest_is_overtaken_three_times_at_most() {
+        let mut scheduler = scheduler(10, 1);
+        for id in 0..10 {
+            scheduler.add(prioritized(id, if id < 2 { 0 } else { 5 }, 3));
+        }
+        assert_eq!(admitted(&mut scheduler, 10), [2, 3, 4, 0, 5, 6, 7, 1, 8, 9]);
+    }
+
+    #[test]
+    fn the_lowest_priority_gives_way_though_it_is_older() {
+        let mut scheduler = scheduler(5, 2);
+        scheduler.add(prioritized(0, 0, 7));
+        scheduler.add(prioritized(1, 1, 7));
+        assert_eq!(pass(&mut scheduler, 50), [(1, 7), (0, 7)]);
+        assert_eq!(pass(&mut scheduler, 50), [(1, 1), (0, 1)]);
+        assert_eq!(pass(&mut scheduler, 50), [(1, 1)]);
+        assert_eq!((scheduler.n_running(), scheduler.n_waiting()), (1, 1));
+    }
+
+    #[test]
+    fn a_prompt_beside_a_sequence_that_generates_comes_in_pieces() {
+        let mut scheduler = scheduler(100, 4);
+        let budget = Budget { whole: 60, beside: 20 };
+        add(&mut scheduler, &[5, 90]);
+        let mut lengths = Vec::new();
+        for _ in 0..3 {
+            scheduler.admit();
+            let step = scheduler.plan(budget);
+            lengths.push(step.runs.iter().map(|run| run.tokens.len()).collect::<Vec<_>>());
+            let outcome = |run: &Run| match run.wants {
+                Wants::Nothing => Outcome::Continue,
+                _ => Outcome::Append(7),
+            };
+            let outcomes: Vec<Outcome> = step.runs.iter().map(outcome).collect();
+            scheduler.absorb(&step, &outcomes);
+        }
+        assert_eq!(lengths, [[5, 55], [1, 19], [1, 16]]);
+        scheduler.remove(0, false);
+        scheduler.remove(1, false);
+        add(&mut scheduler, &[90]);
+        scheduler.admit();
+        assert_eq!(scheduler.plan(budget).runs[0].tokens.len(), 60, "nobody generates");
+    }
+
     #[test]
     fn evaluations_share_the_rows() {
         let mut scheduler = scheduler(100, 4);
         for id in 0..2 {
             scheduler.add(Sequence::new(id, vec![1; 10], Wants::All));
         }
-        let step = scheduler.plan(50);
+        let step = scheduler.next(50);
         let rows: Vec<usize> = step.runs.iter().map(Run::n_rows).collect();
         assert_eq!(rows, [3, 3]);
     }
@@ -566,7 +661,7 @@ mod tests {
         for (id, (token, wants)) in (0..).zip(sequences) {
             let sharing = (wants == Wants::Last).then_some(0);
             scheduler.add(Sequence::new(id, vec![token; 6], wants).sharing(sharing));
-            let step = scheduler.plan(6);
+            let step = scheduler.next(6);
             assert_eq!(step.runs[0].start, 0, "sequence {id}");
             scheduler.absorb(&step, &[Outcome::Done]);
         }
@@ -578,7 +673,7 @@ mod tests {
     fn failed_sequences_leave_nothing() {
         let mut scheduler = scheduler(10, 1);
         add(&mut scheduler, &[6]);
-        let step = scheduler.plan(50);
+        let step = scheduler.next(50);
         scheduler.absorb(&step, &[Outcome::Failed]);
         assert_eq!((scheduler.pager().n_held(), scheduler.pager().n_kept()), (0, 0));
     }

@@ -1,5 +1,7 @@
 //! A sequence: tokens, and how many of them are computed.
 
+use std::cmp::Reverse;
+
 use farthing_models::{Page, Run, Slot, StateSlots, Wants};
 
 use crate::prefix::Place;
@@ -11,10 +13,18 @@ const CHECKPOINT_PART: usize = 8;
 /// from there, but often with another form of the last message's beginning.
 const CHECKPOINT_MARGIN: usize = 8;
 
+/// The priority of a sequence that has been overtaken often enough: no request's is as high.
+const OVERDUE: i64 = i64::MAX;
+
+/// Who goes first: of higher priority, and of equals the older.
+pub(crate) type Rank = (Reverse<i64>, u64);
+
 /// Tokens to be computed, and where.
 pub(crate) struct Sequence {
     /// The request's number: lower is older.
     pub id: u64,
+    /// Higher goes first.
+    pub priority: i64,
     /// The prompt, what was generated after it, and at the end what is only guessed.
     pub tokens: Vec<u32>,
     /// How many of the last tokens are guessed; none unless all others but one are computed.
@@ -46,6 +56,7 @@ impl Sequence {
         let n_prompt = tokens.len();
         Sequence {
             id,
+            priority: 0,
             tokens,
             drafted: 0,
             computed: 0,
@@ -70,6 +81,22 @@ impl Sequence {
     /// What of its tokens another sequence may have computed: not the last, whose logits are wanted.
     pub fn sharable(&self) -> &[u32] {
         &self.tokens[..self.tokens.len() - 1]
+    }
+
+    /// Its place among others.
+    pub fn rank(&self) -> Rank {
+        (Reverse(self.priority), self.id)
+    }
+
+    /// It goes before all others from now on.
+    pub fn is_overdue_now(&mut self) {
+        self.priority = OVERDUE;
+    }
+
+    /// Whether the next token is chosen after a pass of few tokens: the prompt is computed, and somebody
+    /// waits for what follows it.
+    pub fn is_generating(&self) -> bool {
+        self.tokens.len() > self.n_prompt && self.computed >= self.n_prompt
     }
 
     /// Tokens that are not computed yet.

@@ -5,10 +5,11 @@ use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, TryRecvError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use farthing_models::{Part, Run, Wants};
 
+use crate::budget::Budget;
 use crate::catch::catch;
 use crate::engine::{Config, Shared, Status, lock};
 use crate::evaluation::Collector;
@@ -16,7 +17,8 @@ use crate::forward::{Forward, ForwardError};
 use crate::generation::Generation;
 use crate::handle::Outbox;
 use crate::job::Job;
-use crate::request::Request;
+use crate::pace::Pace;
+use crate::request::{FinishReason, Request};
 use crate::sampler::Scratch;
 use crate::scheduler::{Limits, Outcome, Scheduler, Step};
 use crate::sequence::Sequence;
@@ -53,10 +55,13 @@ pub(crate) struct Worker {
     commands: Receiver<Command>,
     shared: Arc<Shared>,
     scheduler: Scheduler,
+    pace: Pace,
     /// The requests that have not ended.
     jobs: BTreeMap<u64, Job>,
-    /// Requests with new outputs whose readers want to be told.
-    ready: Vec<u64>,
+    /// Those of them with new outputs.
+    fresh: Vec<u64>,
+    /// Requests that have ended, with outputs that their callers do not have yet.
+    ended: Vec<(u64, Job)>,
     costs: Costs,
     logits: Vec<f32>,
     scratch: Scratch,
@@ -97,8 +102,10 @@ impl Worker {
             commands,
             shared,
             scheduler,
+            pace: Pace::default(),
             jobs: BTreeMap::new(),
-            ready: Vec::new(),
+            fresh: Vec::new(),
+            ended: Vec::new(),
             costs: Costs::default(),
             logits: Vec::new(),
             scratch: Scratch::default(),
@@ -112,16 +119,18 @@ impl Worker {
         let mut worker = self;
         let profile = worker.shared.profile.clone();
         while worker.receive() {
-            let _part = profile.enter(Part::Engine);
+            let part = profile.enter(Part::Engine);
             worker.sweep();
             if !worker.jobs.is_empty() {
                 worker.set_awake(true);
                 worker.step();
             }
+            // Whoever has a request's last output finds its pass in the profile.
+            drop(part);
             worker.publish();
         }
         for job in worker.jobs.values_mut() {
-            job.cancel();
+            job.stop(FinishReason::Cancelled);
         }
         worker.set_awake(false);
     }
@@ -149,10 +158,12 @@ impl Worker {
 
     fn generate(&mut self, command: GenerateCommand) {
         let GenerateCommand { id, request, outbox, submitted } = command;
+        let priority = i64::from(request.priority);
         let sharing = (!request.unshared).then_some(request.namespace);
         let (generation, tokens) = Generation::new(request, outbox, submitted, &self.config);
         self.jobs.insert(id, Job::Generate(Box::new(generation)));
-        self.scheduler.add(Sequence::new(id, tokens, Wants::Last).sharing(sharing));
+        let sequence = Sequence::new(id, tokens, Wants::Last).sharing(sharing);
+        self.scheduler.add(Sequence { priority, ..sequence });
     }
 
     fn evaluate(&mut self, command: EvaluateCommand) {
@@ -161,32 +172,59 @@ impl Worker {
         self.scheduler.add(Sequence::new(id, tokens, Wants::All));
     }
 
-    /// Ends what was cancelled.
+    /// Ends what was cancelled and what has run out of time.
     fn sweep(&mut self) {
-        let cancelled: Vec<u64> = self
-            .jobs
-            .iter()
-            .filter(|(_, job)| job.flag().load(Ordering::SeqCst))
-            .map(|(&id, _)| id)
-            .collect();
-        for id in cancelled {
-            self.end(id, true, Job::cancel);
+        let now = Instant::now();
+        let mut over = Vec::new();
+        for (&id, job) in &self.jobs {
+            if job.flag().load(Ordering::SeqCst) {
+                over.push((id, FinishReason::Cancelled));
+            } else if job.deadline().is_some_and(|deadline| deadline <= now) {
+                over.push((id, FinishReason::Timeout));
+            }
+        }
+        for &(id, reason) in &over {
+            self.end(id, true, |job| job.stop(reason));
+        }
+        // Not after the next pass.
+        if !over.is_empty() {
+            self.publish();
         }
     }
 
     /// Ends a request and its sequence; `keep` as in [`Scheduler::remove`].
     fn end(&mut self, id: u64, keep: bool, say: impl FnOnce(&mut Job)) {
         self.scheduler.remove(id, keep);
-        if let Some(mut job) = self.jobs.remove(&id) {
-            say(&mut job);
-            self.ready.extend(job.notify().then_some(id));
+        if let Some(job) = self.jobs.get_mut(&id) {
+            say(job);
+            self.retire(id);
         }
+    }
+
+    /// A request has its last output.
+    fn retire(&mut self, id: u64) {
+        if let Some(job) = self.jobs.remove(&id) {
+            self.shared.unfinished.fetch_sub(1, Ordering::SeqCst);
+            self.ended.push((id, job));
+        }
+    }
+
+    /// The tokens of the next pass. One that would go far beyond a deadline has fewer.
+    fn budget(&self) -> Budget {
+        let whole = self.config.n_batch.max(self.config.max_sequences);
+        let running = self.jobs.iter().filter(|(id, _)| self.scheduler.running(**id).is_some());
+        let deadline = running.filter_map(|(_, job)| job.deadline()).min();
+        let within = |time: Duration| self.pace.tokens_in(time).max(self.config.max_sequences);
+        let until = |deadline: Instant| within(deadline.saturating_duration_since(Instant::now()));
+        let whole = deadline.map_or(whole, |deadline| whole.min(until(deadline)));
+        Budget { whole, beside: self.config.max_gap.map_or(whole, within) }
     }
 
     /// One pass.
     fn step(&mut self) {
-        let budget = self.config.n_batch.max(self.config.max_sequences);
-        self.draft(budget);
+        self.scheduler.admit();
+        let budget = self.budget();
+        self.draft(budget.whole);
         let start = self.model.clock();
         let step = self.scheduler.plan(budget);
         debug_assert!(!step.runs.is_empty(), "there is always a sequence that fits");
@@ -208,8 +246,9 @@ impl Worker {
         self.shared.gate.end();
         match result {
             Ok(()) => {
-                self.absorb(&step);
                 let n_tokens: usize = step.runs.iter().map(|run| run.tokens.len()).sum();
+                self.pace.note(n_tokens, self.model.clock() - start);
+                self.absorb(&step);
                 if n_tokens == step.runs.iter().map(Run::n_rows).sum() {
                     self.costs.learn(n_tokens, (self.model.clock() - start).as_secs_f64());
                 }
@@ -277,19 +316,20 @@ impl Worker {
             let part = self.shared.profile.enter(Part::Sampling);
             let outcome = job.absorb(sequence, run, rows, &mut self.scratch);
             drop(part);
-            let gave_output = outcome != Outcome::Continue;
-            self.ready.extend((gave_output && job.notify()).then_some(*id));
-            if matches!(outcome, Outcome::Done | Outcome::Failed) {
-                self.jobs.remove(id);
-            }
             outcomes.push(outcome);
         }
         self.scheduler.absorb(step, &outcomes);
+        for (&id, outcome) in step.ids.iter().zip(outcomes) {
+            match outcome {
+                Outcome::Continue => {}
+                Outcome::Append(_) => self.fresh.push(id),
+                Outcome::Done | Outcome::Failed => self.retire(id),
+            }
+        }
     }
 
-    /// Tells readers of new outputs, and anyone of the engine's state.
+    /// Gives out what is new. Whoever has it finds the engine's state up to date.
     fn publish(&mut self) {
-        self.shared.ready.push(self.ready.drain(..));
         let pager = self.scheduler.pager();
         *lock(&self.shared.status) = Status {
             running: self.scheduler.n_running(),
@@ -298,6 +338,15 @@ impl Worker {
             used_pages: pager.n_held(),
             kept_pages: pager.n_kept(),
         };
+        let mut told = Vec::new();
+        for id in self.fresh.drain(..) {
+            let watched = self.jobs.get_mut(&id).is_some_and(Job::deliver);
+            told.extend(watched.then_some(id));
+        }
+        for (id, mut job) in self.ended.drain(..) {
+            told.extend(job.deliver().then_some(id));
+        }
+        self.shared.ready.push(told);
     }
 
     fn set_awake(&mut self, awake: bool) {

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::*;
-use farthing_engine::{Error, FinishReason};
+use farthing_engine::{Config, Error, FinishReason};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -178,26 +178,44 @@ fn an_evaluation_can_be_cancelled() {
 #[test]
 fn readers_are_told_of_what_they_asked_for() {
     let engine = Fake::new(32, 4).slow(MS).start(4, 16);
-    let mut request = greedy(prompt(1, 4), 5);
+    let request = greedy(prompt(1, 4), 5);
     let silent = engine.submit(request.clone()).expect("valid");
-    request.notify = true;
     let told = engine.submit(request).expect("valid");
-    let mut outputs = Vec::new();
+    told.watch();
+    let mut outputs = told.take(Duration::ZERO);
     while outputs.len() < 6 {
         assert_eq!(engine.wait_ready(10 * SECOND), [told.id()]);
         outputs.extend(told.take(Duration::ZERO));
     }
     collect(&silent);
-    wait_until("all is over", || engine.status().running == 0);
     // The last outputs may have been taken before they were reported.
     let rest = engine.wait_ready(Duration::ZERO);
     assert!(rest.is_empty() || rest == [told.id()]);
 
-    let mut request = greedy(prompt(2, 4), 100);
-    request.notify = true;
-    let cancelled = engine.submit(request).expect("valid");
+    let cancelled = engine.submit(greedy(prompt(2, 4), 100)).expect("valid");
+    cancelled.watch();
     cancelled.cancel();
     assert_eq!(engine.wait_ready(10 * SECOND), [cancelled.id()]);
+}
+
+#[test]
+fn nothing_is_reported_that_nobody_watches() {
+    let engine = Fake::new(32, 4).start(1, 16);
+    for n in 1..200 {
+        answer(&engine, greedy(vec![1, n % 40], 2));
+    }
+    assert!(engine.wait_ready(Duration::ZERO).is_empty());
+}
+
+#[test]
+fn whoever_has_the_last_output_sees_the_state_after_it() {
+    let fake = Fake::new(64, 4);
+    let engine = fake.start_config(Config { max_sequences: 1, max_queue: 0, ..fake.config() });
+    for n in 0..200 {
+        // There is no place for another one, so the one before must be gone.
+        answer(&engine, greedy(vec![1, n % 40], 2));
+        assert_eq!((engine.status().running, engine.status().used_pages), (0, 0));
+    }
 }
 
 #[test]

@@ -337,7 +337,7 @@ fn requests_of_other_namespaces_share_nothing() {
 fn no_more_pages_are_kept_than_allowed() {
     for kept_pages in [0, 1, 5] {
         let fake = Fake::new(64, 4);
-        let engine = fake.start_as(Config { n_ctx: 100, kept_pages, ..Config::default() });
+        let engine = fake.start_config(Config { n_ctx: 100, kept_pages, ..Config::default() });
         for seed in 0..3 {
             let handles = submit_together(
                 &fake,

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::error::{FarthingError, RequestError, detached};
-use crate::wait::timeout;
+use crate::params;
 
 /// The instruction-set `level` in use, the `levels` that this CPU has, the least first, and the
 /// default number of threads, `n_threads`, with its reason, `n_threads_reason`. Raises
@@ -36,7 +36,7 @@ pub fn machine_peak(
     seconds: f64,
 ) -> PyResult<Bound<'_, PyDict>> {
     let level = *isa::LEVEL.as_ref().map_err(|text| FarthingError::new_err(text.clone()))?;
-    let time = timeout(seconds)?;
+    let time = params::seconds("seconds", seconds)?;
     let n_threads = match n_threads {
         Some(n) => n.max(1),
         None => threads::default_threads().map_err(RequestError::new_err)?.n,

@@ -1,6 +1,6 @@
 //! `Engine`: a loaded model and the thread that runs it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use farthing_engine::{Config, Engine};
 use farthing_models::{Model, Options};
@@ -13,7 +13,7 @@ use crate::gguf::PyGguf;
 use crate::params;
 use crate::process::Owned;
 use crate::request::PyRequest;
-use crate::wait::{self, wait};
+use crate::wait::wait;
 
 /// A loaded model with its KV cache and the thread that runs it.
 #[pyclass(frozen, name = "Engine", module = "farthing._native")]
@@ -30,7 +30,8 @@ impl PyEngine {
     #[expect(clippy::too_many_arguments, reason = "the keywords of Python's side")]
     #[pyo3(signature = (
         gguf, *, n_ctx=None, n_threads=None, kv_type="f16", max_sequences=8, n_batch=512,
-        repack=None, n_draft_max=16, prompt_lookup=true, prefix_cache_bytes=None, ctx_checkpoints=32
+        max_queue=None, max_gap_ms=None, repack=None, n_draft_max=16, prompt_lookup=true,
+        prefix_cache_bytes=None, ctx_checkpoints=32
     ))]
     fn new(
         py: Python<'_>,
@@ -40,6 +41,8 @@ impl PyEngine {
         kv_type: &str,
         max_sequences: i64,
         n_batch: i64,
+        max_queue: Option<i64>,
+        max_gap_ms: Option<f64>,
         repack: Option<bool>,
         n_draft_max: i64,
         prompt_lookup: bool,
@@ -59,6 +62,9 @@ impl PyEngine {
             read_ahead: true,
         };
         let n_batch = params::count("n_batch", n_batch)?;
+        let max_queue =
+            max_queue.map_or(Ok(usize::MAX), |n| params::at_least("max_queue", n, 0))?;
+        let max_gap = max_gap_ms.map(|ms| params::milliseconds("max_gap_ms", ms)).transpose()?;
         let model = detached(py, || Model::load(gguf.file(), &options))?;
         let config = Config {
             n_ctx: model.n_ctx(),
@@ -67,6 +73,8 @@ impl PyEngine {
             n_draft_max: params::count_or_none("n_draft_max", n_draft_max)?,
             prompt_lookup,
             kept_pages: kept_pages(options.kept_bytes, model.page_bytes()),
+            max_queue,
+            max_gap,
         };
         let info = describe(py, &model, &options, &config)?;
         let engine = detached(py, || Engine::start(Box::new(model), config))?;
@@ -121,18 +129,19 @@ impl PyEngine {
         Ok(profile)
     }
 
-    /// Submits a generation; `params` are the fields of a request and of its sampling.
-    #[pyo3(signature = (tokens, params, *, notify=false))]
-    fn submit(
-        &self,
-        tokens: &Bound<'_, PyAny>,
-        params: &Bound<'_, PyDict>,
-        notify: bool,
-    ) -> PyResult<PyRequest> {
+    /// Submits a generation; `params` are the fields of a request and of its sampling. Raises
+    /// `RequestError` and `ContextLengthError` for what cannot be, and `QueueFullError`.
+    fn submit(&self, tokens: &Bound<'_, PyAny>, params: &Bound<'_, PyDict>) -> PyResult<PyRequest> {
         let engine = self.engine.get()?;
-        let mut request = params::request(tokens, params)?;
-        request.notify = notify;
+        let request = params::request(tokens, params)?;
         PyRequest::submit(tokens.py(), engine, request)
+    }
+
+    /// Raises what `submit` would, but for `QueueFullError`.
+    fn check(&self, tokens: &Bound<'_, PyAny>, params: &Bound<'_, PyDict>) -> PyResult<()> {
+        let engine = self.engine.get()?;
+        let request = params::request(tokens, params)?;
+        detached(tokens.py(), || engine.check(&request))
     }
 
     /// The logits after each token, `[n_tokens, n_vocab]`. Ctrl-C cancels it.
@@ -150,11 +159,11 @@ impl PyEngine {
         PyArray1::from_vec(py, logits).reshape([n_tokens, n_vocab])
     }
 
-    /// The requests with `notify` that have something to take, empty after `timeout` seconds; `None`
+    /// The watched requests that have something to take, empty after `timeout` seconds; `None`
     /// when the engine is closed. For a thread of its own: signals do not end it.
     fn wait_ready(&self, py: Python<'_>, timeout: f64) -> PyResult<Option<Vec<u64>>> {
         let engine = self.engine.get()?;
-        let timeout = wait::timeout(timeout)?;
+        let timeout = params::seconds("timeout", timeout)?;
         detached(py, || {
             let start = Instant::now();
             let ids = engine.wait_ready(timeout);
@@ -199,6 +208,8 @@ fn describe<'py>(
     info.set_item("n_threads_reason", model.n_threads_reason())?;
     info.set_item("n_batch", config.n_batch)?;
     info.set_item("max_sequences", config.max_sequences)?;
+    info.set_item("max_queue", (config.max_queue < usize::MAX).then_some(config.max_queue))?;
+    info.set_item("max_gap_ms", config.max_gap.map(|gap: Duration| gap.as_secs_f64() * 1e3))?;
     info.set_item("repack", model.repacks())?;
     info.set_item("n_draft_max", config.n_draft_max)?;
     info.set_item("prompt_lookup", config.prompt_lookup)?;

@@ -15,6 +15,7 @@ pyo3::import_exception!(farthing.errors, UnsupportedModelError);
 pyo3::import_exception!(farthing.errors, RequestError);
 pyo3::import_exception!(farthing.errors, ContextLengthError);
 pyo3::import_exception!(farthing.errors, OutOfMemoryError);
+pyo3::import_exception!(farthing.errors, QueueFullError);
 
 /// An error that has an exception of its own.
 pub trait Raise {
@@ -42,6 +43,7 @@ impl Raise for engine::Error {
             engine::Error::EmptyPrompt
             | engine::Error::UnknownToken { .. }
             | engine::Error::Parameter { .. } => RequestError::new_err(text),
+            engine::Error::QueueFull { .. } => QueueFullError::new_err(text),
             engine::Error::Closed | engine::Error::Cancelled | engine::Error::Failed(_) => {
                 FarthingError::new_err(text)
             }

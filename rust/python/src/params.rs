@@ -1,5 +1,7 @@
 //! The parameters of a request, by name.
 
+use std::time::Duration;
+
 use farthing_engine::Request;
 use farthing_models::KvType;
 use pyo3::prelude::*;
@@ -25,6 +27,8 @@ fn set(request: &mut Request, name: &str, value: &Bound<'_, PyAny>) -> PyResult<
         "max_tokens" => request.max_tokens = unless_minus_one(name, value)?,
         "stop_tokens" => request.stop_tokens = token_ids(name, value)?,
         "cache_prompt" => request.unshared = !get::<bool>(name, value, "true or false")?,
+        "priority" => request.priority = get(name, value, INTEGER)?,
+        "timeout" => request.timeout = Some(seconds(name, get(name, value, NUMBER)?)?),
         "logprobs" => request.logprobs = Some(get(name, value, COUNT)?),
         "post_sampling_probs" => request.post_sampling_probs = get(name, value, TRUTH)?,
         "samplers" => sampling.samplers = Some(get(name, value, "a list of names")?),
@@ -120,10 +124,30 @@ fn biases(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<(u32, f32)>> {
 
 /// A number of things, at least 1.
 pub fn count(name: &str, value: i64) -> PyResult<usize> {
-    usize::try_from(value)
-        .ok()
-        .filter(|&value| value > 0)
-        .ok_or_else(|| RequestError::new_err(format!("{name} is {value}, but must be 1 or more")))
+    at_least(name, value, 1)
+}
+
+/// A number of things, at least `least`.
+pub fn at_least(name: &str, value: i64, least: usize) -> PyResult<usize> {
+    usize::try_from(value).ok().filter(|&value| value >= least).ok_or_else(|| {
+        RequestError::new_err(format!("{name} is {value}, but must be {least} or more"))
+    })
+}
+
+/// A length of time in seconds.
+pub fn seconds(name: &str, value: f64) -> PyResult<Duration> {
+    time(name, value, 1.0)
+}
+
+/// A length of time in milliseconds.
+pub fn milliseconds(name: &str, value: f64) -> PyResult<Duration> {
+    time(name, value, 1e3)
+}
+
+fn time(name: &str, value: f64, per_second: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(value / per_second).map_err(|_| {
+        RequestError::new_err(format!("{name} is {value}, but must be a length of time, 0 or more"))
+    })
 }
 
 /// A number of things, 0 for none.

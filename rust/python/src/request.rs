@@ -8,8 +8,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use crate::error::{FarthingError, detached};
+use crate::params;
 use crate::process::Owned;
-use crate::wait::{self, wait};
+use crate::wait::wait;
 
 /// One generation in progress. Dropping it cancels it.
 #[pyclass(frozen, name = "Request", module = "farthing._native")]
@@ -55,7 +56,7 @@ impl PyRequest {
     #[pyo3(signature = (timeout=None))]
     fn take<'py>(&self, py: Python<'py>, timeout: Option<f64>) -> PyResult<Bound<'py, PyList>> {
         let handle = self.handle.get()?;
-        let timeout = timeout.map(wait::timeout).transpose()?;
+        let timeout = timeout.map(|seconds| params::seconds("timeout", seconds)).transpose()?;
         let outputs = wait(py, timeout, |slice| self.poll(handle, slice))?;
         let list = PyList::empty(py);
         for output in outputs.unwrap_or_default() {
@@ -68,6 +69,13 @@ impl PyRequest {
             }
         }
         Ok(list)
+    }
+
+    /// From now on `Engine.wait_ready` reports this request when it has something to take. What is there
+    /// already is to be taken after this call.
+    fn watch(&self) -> PyResult<()> {
+        self.handle.get()?.watch();
+        Ok(())
     }
 
     /// Gives the request up; it then ends as cancelled. Does nothing in a forked child.
@@ -109,7 +117,7 @@ impl Token {
 /// The end of a generation.
 #[pyclass(frozen, module = "farthing._native")]
 pub struct Finished {
-    /// `stop`, `length` or `cancelled`.
+    /// `stop`, `length`, `timeout` or `cancelled`.
     #[pyo3(get)]
     reason: &'static str,
     timings: Timings,

@@ -4,16 +4,10 @@ use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 
-use crate::error::{RequestError, detached};
+use crate::error::detached;
 
 /// The longest wait before signals are looked at.
 const SLICE: Duration = Duration::from_millis(50);
-
-/// A timeout from seconds. Raises `RequestError` for what is no length of time.
-pub fn timeout(seconds: f64) -> PyResult<Duration> {
-    Duration::try_from_secs_f64(seconds)
-        .map_err(|error| RequestError::new_err(format!("timeout is {seconds} s: {error}")))
-}
 
 /// Calls `poll`, detached, with a time that it may wait until it gives something; `None` when the
 /// timeout has passed, which may be none. Raises what a signal handler raises, such as

@@ -102,12 +102,16 @@ impl Fake {
     }
 
     pub fn start_with(&self, n_ctx: usize, max_sequences: usize, n_batch: usize) -> Engine {
-        let n_draft_max = self.n_draft_max;
-        let config = Config { n_ctx, max_sequences, n_batch, n_draft_max, ..Config::default() };
-        self.start_as(config)
+        self.start_config(Config { n_ctx, max_sequences, n_batch, ..self.config() })
     }
 
-    pub fn start_as(&self, config: Config) -> Engine {
+    /// The defaults with a context of all pages.
+    pub fn config(&self) -> Config {
+        let n_ctx = self.n_pages * self.page_len;
+        Config { n_ctx, n_draft_max: self.n_draft_max, ..Config::default() }
+    }
+
+    pub fn start_config(&self, config: Config) -> Engine {
         Engine::start(Box::new(self.clone()), config).expect("the limits are valid")
     }
 
