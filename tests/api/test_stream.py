@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gc
+import itertools
+import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 import pytest
 from idle import DECODE, LIMIT, is_idle, long_prompt, seconds_until_idle, wait_until_busy
@@ -159,3 +162,29 @@ def test_sync_streams_leave_nothing_behind(folder: Path) -> None:
             model.stream("Once", max_tokens=1).wait()
             assert model._engine.wait_ready(0) == []
             assert is_idle(model)
+
+
+def test_ctrl_c_is_never_lost(story: Model) -> None:
+    """It may come at any call that is made for a piece."""
+
+    for nth in itertools.count(1):
+        stream = story.stream("Once", temperature=0, max_tokens=20, ignore_eos=True)
+        calls = 0
+
+        def trace(frame: FrameType, event: str, argument: object, last: int = nth) -> None:
+            nonlocal calls
+            calls += 1
+            if calls == last:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+
+        try:
+            sys.settrace(trace)
+            list(stream)
+        except KeyboardInterrupt:
+            continue
+        finally:
+            sys.settrace(None)
+        assert calls < nth, f"call {nth} lost it"
+        break
+    assert nth > 100

@@ -19,7 +19,7 @@ _MAX_WORD = 100
 def build(vocabulary: Vocabulary) -> Parts:
     """Lower case without accents unless `tokenizer.ggml.normalizer.lowercase` says otherwise."""
     pieces = {
-        _bert_text(text, vocabulary.types[token_id]): token_id
+        _bert_text(text, vocabulary.type_of(token_id)): token_id
         for token_id, text in enumerate(vocabulary.texts)
     }
     unknown = vocabulary.token_id("unknown")

@@ -57,7 +57,7 @@ def byte_level_bytes(vocabulary: Vocabulary) -> Callable[[int], bytes]:
         text = vocabulary.tokens[token_id]
         if isinstance(text, bytes):
             return text
-        if vocabulary.types[token_id] == TokenType.USER_DEFINED or not table.keys() >= set(text):
+        if vocabulary.type_of(token_id) == TokenType.USER_DEFINED or not table.keys() >= set(text):
             return text.encode()
         return bytes([table[character] for character in text])
 

@@ -13,7 +13,7 @@ _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 def is_byte_token(vocabulary: Vocabulary, token_id: int) -> bool:
     """Whether a token stands for one byte: its text is `<0xXX>`, its type does not deny it."""
     return (
-        vocabulary.types[token_id] in (TokenType.BYTE, TokenType.NORMAL)
+        vocabulary.type_of(token_id) in (TokenType.BYTE, TokenType.NORMAL)
         and _BYTE.fullmatch(vocabulary.text(token_id)) is not None
     )
 

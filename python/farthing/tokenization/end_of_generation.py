@@ -74,7 +74,7 @@ def find_ends(vocabulary: Vocabulary, eos: int | None) -> Ends:
         if token_id is not None:
             ends.add(token_id)
     sentence_end = ids.get(_SENTENCE_END)
-    if sentence_end is not None and vocabulary.types[sentence_end] != TokenType.NORMAL:
+    if sentence_end is not None and vocabulary.type_of(sentence_end) != TokenType.NORMAL:
         ends.add(sentence_end)
     if _end_closes_only_a_part(ids):
         ends.discard(ids["<|end|>"])

@@ -71,7 +71,7 @@ def merges_by_score(vocabulary: Vocabulary) -> list[tuple[str, str]]:
     pieces = {
         text: token_id
         for text, token_id in vocabulary.ids.items()
-        if vocabulary.types[token_id] not in _BARRED
+        if vocabulary.type_of(token_id) not in _BARRED
     }
     scores = vocabulary.scores
     merges = []

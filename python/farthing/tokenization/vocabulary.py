@@ -73,6 +73,14 @@ class Vocabulary:
         token = self.tokens[token_id]
         return token if isinstance(token, str) else f"\ufffd{token.hex()}"
 
+    def type_of(self, token_id: int) -> int:
+        """The `TokenType` of an id, as a plain number.
+
+        One of numpy's would ask an enum that it is compared with for an attribute, which takes
+        long and loses a Ctrl-C that comes meanwhile.
+        """
+        return int(self.types[token_id])
+
     def raw(self, token_id: int) -> bytes:
         """The bytes of a token's text."""
         token = self.tokens[token_id]
