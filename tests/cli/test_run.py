@@ -106,6 +106,10 @@ NAMED_OTHERWISE = {
 }
 
 
+NEEDLESS = {"logprobs", "post_sampling_probs", "priority", "timeout", "cache_prompt", "n_draft_max"}
+"""Options without a flag: no probabilities are shown, and there is one request at a time."""
+
+
 @pytest.mark.parametrize("flag", BAD)
 def test_every_flag_reaches_the_library(farthing: Farthing, story: Path, flag: str) -> None:
     done = farthing("run", story, "x", flag, BAD[flag])
@@ -116,8 +120,7 @@ def test_every_flag_reaches_the_library(farthing: Farthing, story: Path, flag: s
 def test_every_option_has_a_flag() -> None:
     names = {NAMED_OTHERWISE.get(flag, flag.strip("-").replace("-", "_")) for flag in BAD}
     names = (names - {"dry_sequence_breaker"}) | {"dry_sequence_breakers", "ignore_eos"}
-    # A command line makes one request, and shows no probabilities.
-    assert names == set(NAMES) - {"logprobs", "post_sampling_probs", "priority", "timeout"}
+    assert names == set(NAMES) - NEEDLESS
 
 
 def test_verbose_prints_timings_to_stderr(farthing: Farthing, story: Path) -> None:
