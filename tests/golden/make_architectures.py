@@ -60,6 +60,28 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
             "head_dim": 8,
         },
     ),
+    "gemma3n": (
+        # The last two layers have no keys and values. Gates are not cut, as transformers and
+        # llama.cpp differ in the standard deviation of so few.
+        "Gemma3n",
+        {
+            "hidden_size": 16,
+            "intermediate_size": 32,
+            "num_hidden_layers": 5,
+            "num_attention_heads": 2,
+            "num_key_value_heads": 1,
+            "head_dim": 8,
+            "vocab_size_per_layer_input": N_VOCAB,
+            "hidden_size_per_layer_input": 8,
+            "laurel_rank": 4,
+            "sliding_window": 16,
+            "num_kv_shared_layers": 2,
+            "layer_types": ["sliding_attention", "sliding_attention", "full_attention"]
+            + ["sliding_attention", "full_attention"],
+            "activation_sparsity_pattern": [0.0] * 5,
+            "tie_word_embeddings": True,
+        },
+    ),
     "glm4moe": (
         "Glm4Moe",
         {
@@ -174,7 +196,9 @@ def make(name: str) -> None:
     import transformers
 
     class_name, values = MODELS[name]
-    config = getattr(transformers, f"{class_name}Config")(**{**COMMON, **values})
+    kinds = (f"{class_name}TextConfig", f"{class_name}Config")
+    kind = next(kind for kind in kinds if hasattr(transformers, kind))
+    config = getattr(transformers, kind)(**{**COMMON, **values})
     config._attn_implementation = "eager"
     torch.manual_seed(sum(name.encode()))
     model = getattr(transformers, f"{class_name}ForCausalLM")(config).float().eval()

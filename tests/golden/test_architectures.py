@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import gguf
 import numpy as np
 import pytest
 from float_reference import FloatReference
@@ -104,6 +105,29 @@ def check(numbers: Path) -> None:
 
 def greedy(model: Model, prompt: list[int]) -> list[int]:
     return model.generate(prompt, temperature=0, max_tokens=8).tokens
+
+
+def test_rwkv_shares_in_tensors_of_their_own(tmp_path: Path) -> None:
+    """Files of the first converter have one tensor for each reader instead of one for all."""
+    reader = gguf.GGUFReader(OWN / "rwkv6-f32.gguf")
+    writer = gguf.GGUFWriter(tmp_path / "rwkv6.gguf", "rwkv6")
+    for key, field in reader.fields.items():
+        if key.startswith("rwkv6."):
+            writer.add_key_value(key, field.contents(), field.types[0])
+    writer.add_tokenizer_model("none")
+    for tensor in reader.tensors:
+        if "lerp_fused" not in tensor.name:
+            writer.add_tensor(tensor.name, tensor.data)
+            continue
+        for name, shares in zip("wkvrg", tensor.data, strict=True):
+            writer.add_tensor(tensor.name.replace("fused", name), shares)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    ids = list(range(30))
+    with Model(OWN / "rwkv6-f32.gguf") as fused, Model(tmp_path / "rwkv6.gguf") as apart:
+        assert np.array_equal(apart.logits(ids), fused.logits(ids))
 
 
 def test_a_real_vocabulary_and_half_precision_weights(data: Path) -> None:

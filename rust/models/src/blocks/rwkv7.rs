@@ -1,5 +1,5 @@
-//! The first block of RWKV 7 (Peng et al. 2025, arXiv:2503.14456): what a state has for a key is partly replaced; layers
-//! after the first mix its values into theirs.
+//! The first block of RWKV 7 (Peng et al. 2025, arXiv:2503.14456): what a state has for a key is partly
+//! replaced; layers after the first mix its values into theirs.
 
 use farthing_kernels::norm::{Norm, NormKind};
 use farthing_kernels::profile::Part;
