@@ -102,6 +102,21 @@ impl Engine {
     /// Starts the thread. Errors: a limit of 0, a context larger than the model's cache, or no
     /// thread to be had.
     pub fn start(model: Box<dyn Forward>, config: Config) -> Result<Engine> {
+        Engine::start_with_draft(model, None, config)
+    }
+
+    /// The same with a smaller model of the same vocabulary that guesses tokens. Errors also: it has
+    /// states.
+    pub fn start_with_draft(
+        model: Box<dyn Forward>,
+        draft: Option<Box<dyn Forward>>,
+        config: Config,
+    ) -> Result<Engine> {
+        if draft.as_ref().is_some_and(|draft| draft.n_states() > 0) {
+            let why = "the draft model has recurrent layers, whose states cannot go back to before a \
+                       wrong guess";
+            return Err(Error::Failed(why.into()));
+        }
         for (name, value) in [("max_sequences", config.max_sequences), ("n_batch", config.n_batch)]
         {
             if value == 0 {
@@ -117,15 +132,17 @@ impl Engine {
             ));
         }
         let n_vocab = model.n_vocab();
+        let mut interrupts = vec![model.interrupt()];
+        interrupts.extend(draft.as_ref().map(|draft| draft.interrupt()));
         let shared = Arc::new(Shared {
-            gate: Arc::new(Gate::new(model.interrupt())),
+            gate: Arc::new(Gate::new(interrupts)),
             ready: Ready::default(),
             status: Mutex::default(),
             unfinished: AtomicUsize::new(0),
             profile: model.profile(),
         });
         let (commands, received) = mpsc::channel();
-        let worker = Worker::new(model, config, received, shared.clone());
+        let worker = Worker::new(model, draft, config, received, shared.clone());
         let thread = thread::Builder::new()
             .name("farthing-engine".into())
             .spawn(move || worker.run())

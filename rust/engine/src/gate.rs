@@ -8,7 +8,7 @@ pub(crate) type Flag = Arc<AtomicBool>;
 
 /// A pass is interrupted when nobody waits for any of its runs any more.
 pub(crate) struct Gate {
-    interrupt: Flag,
+    interrupts: Vec<Flag>,
     state: Mutex<State>,
 }
 
@@ -30,9 +30,9 @@ fn is_unwanted(flags: &[Flag]) -> bool {
 }
 
 impl Gate {
-    /// `interrupt` is the model's flag.
-    pub fn new(interrupt: Flag) -> Gate {
-        Gate { interrupt, state: Mutex::default() }
+    /// `interrupts` are the models' flags.
+    pub fn new(interrupts: Vec<Flag>) -> Gate {
+        Gate { interrupts, state: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -54,7 +54,7 @@ impl Gate {
     pub fn end(&self) {
         let mut state = self.lock();
         state.pass.clear();
-        self.interrupt.store(false, Ordering::SeqCst);
+        self.set_interrupts(false);
     }
 
     /// Cancels the request with this flag.
@@ -73,8 +73,12 @@ impl Gate {
 
     fn interrupt_if_unwanted(&self, state: &State) {
         if !state.pass.is_empty() && state.unwanted() {
-            self.interrupt.store(true, Ordering::SeqCst);
+            self.set_interrupts(true);
         }
+    }
+
+    fn set_interrupts(&self, to: bool) {
+        self.interrupts.iter().for_each(|flag| flag.store(to, Ordering::SeqCst));
     }
 }
 
@@ -85,7 +89,7 @@ mod tests {
     #[test]
     fn interrupts_only_a_pass_that_nobody_waits_for() {
         let interrupt = Flag::default();
-        let gate = Gate::new(interrupt.clone());
+        let gate = Gate::new(vec![interrupt.clone()]);
         let (a, b) = (Flag::default(), Flag::default());
         assert!(gate.begin(vec![a.clone(), b.clone()]));
         gate.cancel(&a);
@@ -103,7 +107,7 @@ mod tests {
     #[test]
     fn closing_interrupts_and_lets_nothing_begin() {
         let interrupt = Flag::default();
-        let gate = Gate::new(interrupt.clone());
+        let gate = Gate::new(vec![interrupt.clone()]);
         assert!(gate.begin(vec![Flag::default()]));
         gate.close();
         assert!(interrupt.load(Ordering::SeqCst));

@@ -11,7 +11,7 @@ use crate::request::{FinishReason, Logprob, Output, Request, Timings, Usage};
 use crate::sampler::{Sampler, Scratch};
 use crate::scheduler::Outcome;
 use crate::sequence::Sequence;
-use crate::speculation::{Draft, Guesser, Kind};
+use crate::speculation::{Guesser, Guessing, Kind};
 
 pub(crate) struct Generation {
     outbox: Outbox,
@@ -89,10 +89,13 @@ impl Generation {
         }
     }
 
-    /// Guesses of the next tokens.
-    pub fn draft(&mut self, tokens: &[u32]) -> Draft {
+    /// Its sequence of these tokens with guesses of the next ones.
+    pub fn guess<'a>(&'a mut self, id: u64, tokens: &'a [u32]) -> Guessing<'a> {
         // One token comes without being guessed.
-        self.guesser.draft(tokens, (self.limit - self.n_given).saturating_sub(1))
+        let left = (self.limit - self.n_given).saturating_sub(1);
+        let room = self.guesser.n_max().min(left);
+        let draft = self.guesser.look_up(tokens, room);
+        Guessing { id, tokens, guesser: &mut self.guesser, room, draft }
     }
 
     /// The first `n` guesses, of these kinds, are in the sequence now.

@@ -12,7 +12,7 @@ use crate::request::FinishReason;
 use crate::sampler::Scratch;
 use crate::scheduler::Outcome;
 use crate::sequence::Sequence;
-use crate::speculation::{Draft, Kind};
+use crate::speculation::{Guessing, Kind};
 
 pub(crate) enum Job {
     Generate(Box<Generation>),
@@ -48,10 +48,10 @@ impl Job {
     }
 
     /// Guesses of the tokens after those of its sequence.
-    pub fn draft(&mut self, sequence: &Sequence) -> Draft {
+    pub fn guess<'a>(&'a mut self, sequence: &'a Sequence) -> Option<Guessing<'a>> {
         match self {
-            Job::Generate(generation) => generation.draft(&sequence.tokens),
-            Job::Evaluate(_) => Draft::default(),
+            Job::Generate(generation) => Some(generation.guess(sequence.id, &sequence.tokens)),
+            Job::Evaluate(_) => None,
         }
     }
 

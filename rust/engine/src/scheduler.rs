@@ -113,11 +113,6 @@ impl Scheduler {
         self.index(id).map(|index| &mut self.running[index])
     }
 
-    /// The sequences to which guesses may be added.
-    pub fn takers(&self) -> impl Iterator<Item = &Sequence> {
-        self.running.iter().filter(|s| s.takes_draft())
-    }
-
     /// Tokens that the running sequences wait for.
     pub fn n_remaining(&self) -> usize {
         self.running.iter().map(Sequence::remaining).sum()

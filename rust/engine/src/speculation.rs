@@ -5,17 +5,20 @@
 //! is the one that was guessed; what comes after the first wrong guess is thrown away. A row is the same
 //! to the bit whatever else is computed with it, so the text is that of plain decoding, greedy or sampled.
 //!
-//! [`Lookup`] guesses that a text goes on as it did before after the same tokens. [`Acceptance`] learns how
+//! [`Lookup`] guesses that a text goes on as it did before after the same tokens, [`Drafter`] has a smaller model
+//! guess. [`Acceptance`] learns how
 //! often guesses are right, [`Costs`] how long passes take, and [`choose`] weighs the one against the
 //! other.
 
 mod acceptance;
 mod costs;
+mod drafter;
 mod guesser;
 mod lookup;
 
 pub(crate) use acceptance::{Acceptance, Kind};
 pub(crate) use costs::Costs;
+pub(crate) use drafter::{Drafter, Guessing, Prices};
 pub(crate) use guesser::Guesser;
 pub(crate) use lookup::Lookup;
 

@@ -22,7 +22,7 @@ use crate::request::{FinishReason, Request};
 use crate::sampler::Scratch;
 use crate::scheduler::{Limits, Outcome, Scheduler, Step};
 use crate::sequence::Sequence;
-use crate::speculation::{Costs, Draft, choose};
+use crate::speculation::{Costs, Draft, Drafter, Prices, choose};
 
 /// Evaluations get at most so many bytes of logits from one pass.
 const EVALUATION_BYTES: usize = 64 << 20;
@@ -63,6 +63,7 @@ pub(crate) struct Worker {
     /// Requests that have ended, with outputs that their callers do not have yet.
     ended: Vec<(u64, Job)>,
     costs: Costs,
+    drafter: Option<Drafter>,
     logits: Vec<f32>,
     scratch: Scratch,
 }
@@ -79,6 +80,7 @@ impl Drop for CloseReady {
 impl Worker {
     pub fn new(
         model: Box<dyn Forward>,
+        draft: Option<Box<dyn Forward>>,
         mut config: Config,
         commands: Receiver<Command>,
         shared: Arc<Shared>,
@@ -87,6 +89,9 @@ impl Worker {
             // A state cannot go back to before a wrong guess.
             config.n_draft_max = 0;
         }
+        let drafter = draft
+            .filter(|_| config.n_draft_max > 0)
+            .map(|draft| Drafter::new(draft, model.n_vocab(), config.n_ctx, config.n_batch));
         let row_bytes = model.n_vocab().max(1) * size_of::<f32>();
         let limits = Limits {
             n_ctx: config.n_ctx,
@@ -107,6 +112,7 @@ impl Worker {
             fresh: Vec::new(),
             ended: Vec::new(),
             costs: Costs::default(),
+            drafter,
             logits: Vec::new(),
             scratch: Scratch::default(),
         }
@@ -203,6 +209,7 @@ impl Worker {
 
     /// A request has its last output.
     fn retire(&mut self, id: u64) {
+        self.drafter.iter_mut().for_each(|drafter| drafter.forget(id));
         if let Some(job) = self.jobs.remove(&id) {
             self.shared.unfinished.fetch_sub(1, Ordering::SeqCst);
             self.ended.push((id, job));
@@ -265,15 +272,30 @@ impl Worker {
 
     /// Guesses what comes after sequences that generate.
     fn draft(&mut self, budget: usize) {
-        let drafts: Vec<(u64, Draft)> = self
-            .scheduler
-            .takers()
-            .filter_map(|s| Some((s.id, self.jobs.get_mut(&s.id)?.draft(s))))
-            .collect();
+        let n_rows = self.scheduler.n_remaining().min(budget);
+        let guessing = self.jobs.iter_mut().filter_map(|(&id, job)| {
+            let sequence = self.scheduler.running(id).filter(|s| s.takes_draft())?;
+            Some((job.flag().clone(), job.guess(sequence)?))
+        });
+        let (flags, mut guessing): (Vec<_>, Vec<_>) = guessing.unzip();
+        let mut result = Ok(());
+        if let Some(drafter) = self.drafter.as_mut().filter(|_| self.costs.are_known())
+            && self.shared.gate.begin(flags)
+        {
+            let prices = Prices::new(guessing.len(), n_rows, &self.costs);
+            result = drafter.draft(&mut guessing, prices);
+            self.shared.gate.end();
+        }
+        let drafts: Vec<(u64, Draft)> = guessing.into_iter().map(|g| (g.id, g.draft)).collect();
+        if let Err(message) = result {
+            for (id, _) in drafts {
+                self.end(id, false, |job| job.fail(message.clone()));
+            }
+            return;
+        }
         if drafts.iter().all(|(_, draft)| draft.tokens.is_empty()) {
             return;
         }
-        let n_rows = self.scheduler.n_remaining().min(budget);
         let lengths = choose(&drafts, n_rows, &self.costs);
         for ((id, draft), n) in drafts.iter().zip(lengths) {
             let n = self.scheduler.draft(*id, &draft.tokens[..n]);

@@ -121,6 +121,15 @@ impl Sampler {
     }
 }
 
+/// The most likely token and its probability, where the logits are sane.
+pub(crate) fn most_likely(logits: &mut [f32]) -> Option<(u32, f64)> {
+    check(logits).ok()?;
+    let mut list = Vec::new();
+    let candidates = Candidates::new(logits, &mut list);
+    let best = *candidates.best(1).first()?;
+    Some((best.id, candidates.softmax()?.log_probability(best.logit).exp()))
+}
+
 /// Minus infinity is a token that cannot come; NaN and infinity are a model that fails.
 fn check(logits: &[f32]) -> Result<(), String> {
     // Without an early exit, so that the loop is vectorized. NaN is not below anything.

@@ -1,11 +1,12 @@
 //! How often guesses were right.
 
-/// A kind of guess, of which the kinds of better chances have higher numbers.
+/// A kind of guess.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Kind(u8);
 
-/// The chances taken for granted at first: those of a match of 2, 3, 4 to 7, 8 to 15 and more tokens.
-const PRIORS: [f64; 5] = [0.2, 0.35, 0.6, 0.8, 0.9];
+/// The chances taken for granted at first: of a match of 2, 3, 4 to 7, 8 to 15 and more tokens; of what
+/// a model gives a probability of at most 0.4, 0.6, 0.8, 0.95 and 1; of what it has not been asked.
+const PRIORS: [f64; 11] = [0.2, 0.35, 0.6, 0.8, 0.9, 0.25, 0.45, 0.65, 0.85, 0.95, 0.7];
 /// As how many guesses that counts.
 const WEIGHT: f64 = 2.0;
 /// What older guesses count when a new one is known.
@@ -25,6 +26,20 @@ impl Kind {
             _ => 4,
         })
     }
+
+    /// That a text goes on with what another model gives this probability.
+    pub fn model(probability: f64) -> Kind {
+        Kind(match probability {
+            ..=0.4 => 5,
+            ..=0.6 => 6,
+            ..=0.8 => 7,
+            ..=0.95 => 8,
+            _ => 9,
+        })
+    }
+
+    /// What another model says, not knowing what it is.
+    pub const MODEL: Kind = Kind(10);
 }
 
 /// What a request has learned of its guesses.
@@ -58,31 +73,45 @@ impl Acceptance {
     /// How probable it is that each guess is right, those before it being right. One whose turn it is to
     /// be tried again gets the benefit of the doubt, at the first place.
     pub fn chances(&self, kinds: &[Kind]) -> Vec<f64> {
-        let chance = |(place, kind): (usize, &Kind)| {
-            let record = &self.kinds[usize::from(kind.0)];
-            match place == 0 && record.skipped >= record.patience {
-                true => 1.0,
-                false => record.right / (record.right + record.wrong),
-            }
+        let chance = |(place, kind): (usize, &Kind)| match place {
+            0 if self.is_due(*kind) => 1.0,
+            _ => self.chance(*kind),
         };
         kinds.iter().enumerate().map(chance).collect()
     }
 
+    /// How probable it is that a guess is right, those before it being right.
+    pub fn chance(&self, kind: Kind) -> f64 {
+        let record = &self.kinds[usize::from(kind.0)];
+        record.right / (record.right + record.wrong)
+    }
+
+    fn is_due(&self, kind: Kind) -> bool {
+        let record = &self.kinds[usize::from(kind.0)];
+        record.skipped >= record.patience
+    }
+
     /// Of guesses of these kinds `n_right` were right; the next one, if there is one, was wrong.
     pub fn learn(&mut self, kinds: &[Kind], n_right: usize) {
-        for (place, kind) in kinds.iter().enumerate().take(n_right + 1) {
-            let record = &mut self.kinds[usize::from(kind.0)];
-            let right = place < n_right;
-            record.right = record.right * DECAY + f64::from(u8::from(right));
-            record.wrong = record.wrong * DECAY + f64::from(u8::from(!right));
-            // Only what had been given up becomes rarer.
-            record.patience = match right {
-                true => PATIENCE,
-                false if record.skipped > 0 => (2 * record.patience).min(LEAST_TRIES),
-                false => record.patience,
-            };
-            record.skipped = 0;
+        for (place, &kind) in kinds.iter().enumerate().take(n_right + 1) {
+            self.note(kind, place < n_right);
+            if (Kind::model(0.0).0..=Kind::model(1.0).0).contains(&kind.0) {
+                self.note(Kind::MODEL, place < n_right);
+            }
         }
+    }
+
+    fn note(&mut self, kind: Kind, right: bool) {
+        let record = &mut self.kinds[usize::from(kind.0)];
+        record.right = record.right * DECAY + f64::from(u8::from(right));
+        record.wrong = record.wrong * DECAY + f64::from(u8::from(!right));
+        // Only what had been given up becomes rarer.
+        record.patience = match right {
+            true => PATIENCE,
+            false if record.skipped > 0 => (2 * record.patience).min(LEAST_TRIES),
+            false => record.patience,
+        };
+        record.skipped = 0;
     }
 
     /// A guess that begins with this kind was not computed.
@@ -141,8 +170,10 @@ mod tests {
     }
 
     #[test]
-    fn kinds_by_length() {
+    fn kinds_by_length_and_probability() {
         let kinds = [2, 3, 4, 7, 8, 15, 16, 1000].map(Kind::lookup);
         assert_eq!(kinds.map(|kind| kind.0), [0, 1, 2, 2, 3, 3, 4, 4]);
+        let kinds = [0.0, 0.4, 0.5, 0.7, 0.9, 0.96, 1.0].map(Kind::model);
+        assert_eq!(kinds.map(|kind| kind.0), [5, 5, 6, 7, 8, 9, 9]);
     }
 }

@@ -58,6 +58,11 @@ impl Costs {
         }
     }
 
+    /// Whether anything was measured.
+    pub fn are_known(&self) -> bool {
+        self.passes > 0
+    }
+
     /// The time that a pass of `n` tokens takes, 0 for none; before anything was measured in a unit of
     /// its own.
     pub fn time(&self, n: usize) -> f64 {

@@ -28,9 +28,13 @@ impl Guesser {
         }
     }
 
-    /// Guesses of the tokens after these, at most `room`.
-    pub fn draft(&mut self, tokens: &[u32], room: usize) -> Draft {
-        let n = self.n_max.min(room);
+    /// Guesses for a pass, at most.
+    pub fn n_max(&self) -> usize {
+        self.n_max
+    }
+
+    /// Guesses of `n` tokens after these, by what came after the last ones before.
+    pub fn look_up(&mut self, tokens: &[u32], n: usize) -> Draft {
         let Some(lookup) = self.lookup.as_mut().filter(|_| n > 0) else {
             return Draft::default();
         };
@@ -41,6 +45,20 @@ impl Guesser {
         let kinds: Vec<Kind> = (found.length..found.length + n).map(Kind::lookup).collect();
         let chances = self.acceptance.chances(&kinds);
         Draft { tokens: found.continuation(tokens, n), kinds, chances }
+    }
+
+    /// How probable it is that a guess of this kind is right.
+    pub fn chance(&self, kind: Kind) -> f64 {
+        self.acceptance.chance(kind)
+    }
+
+    /// Whether another model is to be asked, if a token is worth `gain` times what a guess costs.
+    pub fn tries_model(&mut self, gain: f64) -> bool {
+        let tries = self.acceptance.chances(&[Kind::MODEL])[0] * gain > 1.0;
+        if !tries {
+            self.acceptance.skip(Kind::MODEL);
+        }
+        tries
     }
 
     /// Of guesses of these kinds the first `n` are in the sequence now.

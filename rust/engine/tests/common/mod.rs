@@ -36,6 +36,8 @@ pub struct Fake {
     clock: Duration,
     /// Its logits depend on so many of the last tokens, and a little on the others.
     pub order: usize,
+    /// What its logits are multiplied by.
+    pub sharpness: f32,
     /// Of its engines.
     pub n_draft_max: usize,
     pub log: Arc<Mutex<Log>>,
@@ -60,6 +62,7 @@ impl Fake {
             costs: [Duration::ZERO; 2],
             clock: Duration::ZERO,
             order: usize::MAX,
+            sharpness: 1.0,
             n_draft_max: 0,
             log: Arc::default(),
             interrupt: Arc::default(),
@@ -76,6 +79,12 @@ impl Fake {
     /// The same where a pass takes `pass` and `token` for each of its tokens, by its clock.
     pub fn timed(mut self, pass: Duration, token: Duration) -> Fake {
         self.costs = [pass, token];
+        self
+    }
+
+    /// The same with logits that are far apart.
+    pub fn sure(mut self) -> Fake {
+        self.sharpness = 20.0;
         self
     }
 
@@ -139,12 +148,13 @@ impl Fake {
     }
 
     fn logits_after(&self, seen: &[u32]) -> Vec<f32> {
-        let all = logits_after(seen);
-        if seen.len() <= self.order {
-            return all;
+        let mut logits = logits_after(seen);
+        if seen.len() > self.order {
+            let some = logits_after(&seen[seen.len() - self.order..]);
+            logits.iter_mut().zip(some).for_each(|(all, some)| *all = some + *all / 1000.0);
         }
-        let some = logits_after(&seen[seen.len() - self.order..]);
-        some.iter().zip(all).map(|(some, all)| some + all / 1000.0).collect()
+        logits.iter_mut().for_each(|logit| *logit *= self.sharpness);
+        logits
     }
 
     /// No page that a run writes is seen by another one.

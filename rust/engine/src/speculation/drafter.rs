@@ -1,0 +1,249 @@
+//! A smaller model of the same vocabulary that guesses what the large one says.
+//!
+//! Each sequence has a twin here: the first of its tokens, computed by the small model. A twin is brought up to
+//! date, a part at a time, and goes on greedily from there. What is left of it when its request ends
+//! serves a later one that begins alike.
+
+use farthing_models::{Page, Run, Wants};
+
+use super::{Costs, Draft, Guesser, Kind};
+use crate::catch::catch;
+use crate::forward::{Forward, ForwardError};
+use crate::sampler::most_likely;
+
+/// A sequence whose next tokens are guessed.
+pub(crate) struct Guessing<'a> {
+    pub id: u64,
+    pub tokens: &'a [u32],
+    pub guesser: &'a mut Guesser,
+    /// Guesses that there is room for.
+    pub room: usize,
+    pub draft: Draft,
+}
+
+/// What time is worth, in the unit of the passes' times.
+#[derive(Clone, Copy)]
+pub(crate) struct Prices {
+    /// A token of the answer.
+    pub token: f64,
+    /// A guess to be computed by the large model.
+    pub guess: f64,
+}
+
+impl Prices {
+    /// Those when `n` sequences generate, in a pass of `n_rows` tokens without guesses.
+    pub fn new(n: usize, n_rows: usize, costs: &Costs) -> Prices {
+        // A few guesses, since it may be the first that costs most.
+        let guess = (costs.time(n_rows + 4) - costs.time(n_rows)) / 4.0;
+        Prices { token: costs.time(n) / n as f64, guess: guess.max(0.0) }
+    }
+}
+
+/// The model and what is in its cache.
+pub(crate) struct Drafter {
+    model: Box<dyn Forward>,
+    /// Tokens that the large model knows.
+    n_vocab: usize,
+    /// Positions of a twin.
+    n_ctx: usize,
+    /// Tokens computed for a pass of the large model.
+    n_batch: usize,
+    twins: Vec<Twin>,
+    free: Vec<Page>,
+    /// Counts the uses of twins.
+    clock: u64,
+    costs: Costs,
+    logits: Vec<f32>,
+}
+
+#[derive(Default)]
+struct Twin {
+    /// The request that it is for; nobody's are for whoever begins alike.
+    id: Option<u64>,
+    /// Those computed.
+    tokens: Vec<u32>,
+    /// At least as many as they take.
+    pages: Vec<Page>,
+    /// When it was used last.
+    used: u64,
+}
+
+impl Drafter {
+    /// A model of the same vocabulary as one with `n_vocab` tokens, and the engine's limits.
+    pub fn new(model: Box<dyn Forward>, n_vocab: usize, n_ctx: usize, n_batch: usize) -> Drafter {
+        Drafter {
+            n_vocab,
+            n_ctx: n_ctx.min(model.n_pages() * model.page_len()),
+            n_batch,
+            twins: Vec::new(),
+            free: (0..model.n_pages() as Page).rev().collect(),
+            clock: 0,
+            costs: Costs::default(),
+            logits: Vec::new(),
+            model,
+        }
+    }
+
+    /// The twin of a request that has ended serves others now.
+    pub fn forget(&mut self, id: u64) {
+        for twin in self.twins.iter_mut().filter(|twin| twin.id == Some(id)) {
+            twin.id = None;
+        }
+    }
+
+    /// Makes guesses, as far as they pay, for those sequences whose own text does not tell better.
+    /// After an interrupt there are those made so far.
+    ///
+    /// # Errors
+    /// The model failed.
+    pub fn draft(&mut self, all: &mut [Guessing<'_>], prices: Prices) -> Result<(), String> {
+        let cost = self.price(all.len()) / prices.token;
+        let mut asked: Vec<_> = all.iter_mut().filter(|g| g.asks_model(cost)).collect();
+        let price = self.price(asked.len()) + prices.guess;
+        asked.retain_mut(|g| g.guesser.tries_model(prices.token / price));
+        if asked.is_empty() {
+            return Ok(());
+        }
+        self.model.awake(true);
+        let result = self.go(&mut asked, prices);
+        self.model.awake(false);
+        match result {
+            Err(ForwardError::Failed(message)) => Err(message),
+            Ok(()) | Err(ForwardError::Interrupted) => Ok(()),
+        }
+    }
+
+    fn go(&mut self, asked: &mut [&mut Guessing<'_>], prices: Prices) -> Result<(), ForwardError> {
+        let twins: Vec<usize> = asked.iter().map(|g| self.twin(g.id, g.tokens)).collect();
+        for guessing in &mut *asked {
+            guessing.draft = Draft::default();
+        }
+        let mut left = self.n_batch;
+        let mut going: Vec<usize> = (0..asked.len()).collect();
+        loop {
+            let mut runs = Vec::new();
+            going.retain(|&index| {
+                let run = self.run(twins[index], asked[index], left);
+                left -= run.as_ref().map_or(0, |run| run.tokens.len());
+                let runs_on = run.is_some();
+                runs.extend(run);
+                runs_on
+            });
+            if runs.is_empty() {
+                return Ok(());
+            }
+            self.forward(&runs)?;
+            let price = self.price(runs.len()) + prices.guess;
+            let n_vocab = self.model.n_vocab();
+            let mut rows = self.logits.chunks_exact_mut(n_vocab);
+            let mut runs = runs.into_iter();
+            going.retain(|&index| {
+                let Some(run) = runs.next() else {
+                    return false;
+                };
+                self.twins[twins[index]].tokens.extend(run.tokens);
+                let guess = match run.wants {
+                    Wants::Nothing => None,
+                    _ => rows
+                        .next()
+                        .and_then(|row| most_likely(&mut row[..self.n_vocab.min(n_vocab)])),
+                };
+                guess.is_some_and(|guess| asked[index].add(guess) * prices.token > price)
+            });
+        }
+    }
+
+    /// The twin of a request, with nothing computed that is not among these tokens, and not all of them.
+    fn twin(&mut self, id: u64, tokens: &[u32]) -> usize {
+        let common = |twin: &Twin| {
+            let pairs = twin.tokens.iter().zip(&tokens[..tokens.len() - 1]);
+            pairs.take_while(|(a, b)| a == b).count()
+        };
+        let is_own = |twin: &Twin| twin.id == Some(id);
+        // What has less than a page in common is kept for others.
+        let begins_alike = |twin: &Twin| twin.id.is_none() && common(twin) >= self.model.page_len();
+        let found = self.twins.iter().position(is_own).or_else(|| {
+            let alike = (0..self.twins.len()).filter(|&i| begins_alike(&self.twins[i]));
+            alike.max_by_key(|&i| common(&self.twins[i]))
+        });
+        let is_empty = |twin: &Twin| twin.id.is_none() && twin.pages.is_empty();
+        let index = found.or_else(|| self.twins.iter().position(is_empty)).unwrap_or_else(|| {
+            self.twins.push(Twin::default());
+            self.twins.len() - 1
+        });
+        let n = common(&self.twins[index]);
+        self.clock += 1;
+        let twin = &mut self.twins[index];
+        twin.tokens.truncate(n);
+        (twin.id, twin.used) = (Some(id), self.clock);
+        index
+    }
+
+    /// A twin's next run towards its sequence's tokens and the guesses after them, of at most `left`
+    /// tokens; `None` if there is no room for it.
+    fn run(&mut self, twin: usize, guessing: &Guessing<'_>, left: usize) -> Option<Run> {
+        let start = self.twins[twin].tokens.len();
+        let n = guessing.tokens.len() + guessing.draft.tokens.len();
+        let end = n.min(start + left);
+        if end <= start || end > self.n_ctx {
+            return None;
+        }
+        let text = guessing.tokens.iter().chain(&guessing.draft.tokens);
+        let tokens: Vec<u32> = text.skip(start).take(end - start).copied().collect();
+        if tokens.iter().any(|&token| token as usize >= self.model.n_vocab()) {
+            return None;
+        }
+        while self.twins[twin].pages.len() < end.div_ceil(self.model.page_len()) {
+            let page = self.free.pop().or_else(|| self.evict())?;
+            self.twins[twin].pages.push(page);
+        }
+        let wants = if end < n { Wants::Nothing } else { Wants::Last };
+        Some(Run { tokens, start, pages: self.twins[twin].pages.clone(), state: None, wants })
+    }
+
+    /// A page of the twin of nobody's that was used least recently.
+    fn evict(&mut self) -> Option<Page> {
+        let idle = self.twins.iter_mut().filter(|t| t.id.is_none() && !t.pages.is_empty());
+        let twin = idle.min_by_key(|twin| twin.used)?;
+        twin.tokens.clear();
+        self.free.append(&mut twin.pages);
+        self.free.pop()
+    }
+
+    fn forward(&mut self, runs: &[Run]) -> Result<(), ForwardError> {
+        let start = self.model.clock();
+        let (model, logits) = (&mut self.model, &mut self.logits);
+        catch("the draft model's pass", || model.forward(runs, logits))
+            .map_err(ForwardError::Failed)??;
+        let n_tokens = runs.iter().map(|run| run.tokens.len()).sum();
+        self.costs.learn(n_tokens, (self.model.clock() - start).as_secs_f64());
+        Ok(())
+    }
+
+    /// The time of a guess where so many are made in a pass, 0 before it is known.
+    fn price(&self, n: usize) -> f64 {
+        if self.costs.are_known() { self.costs.time(n) / n.max(1) as f64 } else { 0.0 }
+    }
+}
+
+impl Guessing<'_> {
+    /// Whether the model's guess is worth more than the text's, at this part of a token's price.
+    fn asks_model(&self, cost: f64) -> bool {
+        let own = self.draft.chances.first().copied().unwrap_or(0.0);
+        self.room > 0 && self.guesser.chance(Kind::MODEL) - cost > own
+    }
+
+    /// Adds a guess with its probability; how probable it is that all are right, and one more, 0 if there is no room.
+    fn add(&mut self, (token, probability): (u32, f64)) -> f64 {
+        let kind = Kind::model(probability);
+        self.draft.tokens.push(token);
+        self.draft.kinds.push(kind);
+        self.draft.chances.push(self.guesser.chance(kind));
+        let all: f64 = self.draft.chances.iter().product();
+        if self.draft.tokens.len() < self.room {
+            all * self.guesser.chance(Kind::MODEL)
+        } else {
+            0.0
+        }
+    }
+}
