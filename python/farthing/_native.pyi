@@ -59,6 +59,7 @@ class Engine:
         cls,
         gguf: Gguf,
         *,
+        draft: Gguf | None = None,
         n_ctx: int | None = None,
         n_threads: int | None = None,
         kv_type: str = "f16",

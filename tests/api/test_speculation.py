@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,36 @@ def test_it_can_be_switched_off(folder: Path) -> None:
     with Model(path, prompt_lookup=False) as model:
         assert not model.info["prompt_lookup"]
         assert model.generate("a", temperature=0, max_tokens=60).timings.draft_n == 0
+
+
+def test_a_draft_model_guesses(folder: Path, slow_path: Path) -> None:
+    # A smaller model of the same vocabulary that goes the same round.
+    draft = Tiny(story=ROUND, seed=3).write(folder / "draft.gguf")
+    with Model(slow_path, draft=draft, prompt_lookup=False, max_sequences=3, n_ctx=256) as model:
+        assert model.draft_path == draft
+        plain, quick = (
+            model.generate("a", temperature=0, max_tokens=100, logprobs=1, n_draft_max=n)
+            for n in (0, 16)
+        )
+        assert (quick.tokens, quick.logprobs) == (plain.tokens, plain.logprobs)
+        assert quick.timings.draft_n_accepted > 10
+
+        def ask(seed: int, n_draft_max: int) -> list[int]:
+            return model.generate(
+                "a", temperature=1.5, seed=seed, max_tokens=60, n_draft_max=n_draft_max
+            ).tokens
+
+        with ThreadPoolExecutor(6) as pool:
+            guessed, alone = (list(pool.map(ask, range(6), [n] * 6)) for n in (16, 0))
+        assert guessed == alone
+
+
+def test_a_draft_model_has_the_same_vocabulary(folder: Path, story_path: Path) -> None:
+    bare = Tiny(vocabulary=False).write(folder / "bare.gguf")
+    with pytest.raises(RequestError, match="of the model and the draft one has a vocabulary"):
+        Model(story_path, draft=bare)
+    with pytest.raises(RequestError, match='another vocabulary: token 2 is "</s>"'):
+        Model("demo", draft=story_path)
 
 
 def test_bad_numbers_are_named(story_path: Path, story: Model) -> None:

@@ -55,6 +55,7 @@ class Model:
         self,
         name: str | os.PathLike[str],
         *,
+        draft: str | os.PathLike[str] | None = None,
         n_ctx: int | None = None,
         n_threads: int | None = None,
         kv_type: str = "f16",
@@ -84,10 +85,11 @@ class Model:
         their second use (default: if they take up to 40 % of what is available; results are the
         same), which is faster than the file's own order but is not shared with other processes.
 
-        With `prompt_lookup`, tokens that came after the same ones earlier in the prompt or the
-        answer are guessed and computed along, up to `n_draft_max` in a pass and as many as pay: the
-        text is the same, sooner where it repeats. 0 switches it off. Models with recurrent layers
-        go without.
+        Tokens are guessed and computed several in a pass, up to `n_draft_max` for a request and as
+        many as pay: the text is the same, sooner where guesses are right. 0 switches it off. With
+        `prompt_lookup` guesses are the tokens that came after the same ones earlier in the prompt
+        or the answer; `draft` names a smaller model with the same vocabulary that guesses where
+        those do not help. Models with recurrent layers go without.
 
         What requests have computed is kept for those that begin with the same tokens: by default
         as long as no other request needs the memory of the KV cache; with `prefix_cache_bytes` the
@@ -99,9 +101,11 @@ class Model:
         argument out of range.
         """
         self.path = locate(name)
+        self.draft_path = None if draft is None else locate(draft)
         self._gguf = _native.Gguf(self.path)
         self._engine = _native.Engine(
             self._gguf,
+            draft=None if self.draft_path is None else _native.Gguf(self.draft_path),
             n_ctx=n_ctx,
             n_threads=n_threads,
             kv_type=kv_type,
@@ -120,6 +124,8 @@ class Model:
         info = self.info
         logger.info("loaded %s: %s", self.path, info)
         logger.info("%d threads: %s", info["n_threads"], info["n_threads_reason"])
+        if n_draft_max > info["n_draft_max"]:
+            logger.info("no speculation: the model has recurrent layers, which cannot go back")
 
     @property
     def info(self) -> dict[str, Any]:

@@ -24,6 +24,21 @@ Repack = Annotated[
         help="Rearrange weights in memory, or leave them as in the file (default: by memory).",
     ),
 ]
+Draft = Annotated[
+    str | None,
+    typer.Option(
+        "-md", "--model-draft", metavar="FILE", help="A smaller model that guesses tokens."
+    ),
+]
+DraftMax = Annotated[
+    int, typer.Option("--draft-max", help="Tokens guessed for a pass, at most; 0: none.")
+]
+PromptLookup = Annotated[
+    bool,
+    typer.Option(
+        "--prompt-lookup/--no-prompt-lookup", help="Guess what came after the same tokens before."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

@@ -129,11 +129,13 @@ class Repl:
 
 def describe(timings: Timings) -> str:
     """Timings for people, in one line."""
+    guessed = f"; {timings.draft_n_accepted} of {timings.draft_n} guesses were right"
     return (
         f"prompt: {timings.prompt_n} tokens in {timings.prompt_ms:.0f} ms "
         f"({timings.prompt_per_second:.1f}/s, {timings.cache_n} from cache); "
         f"answer: {timings.predicted_n} tokens in {timings.predicted_ms:.0f} ms "
         f"({timings.predicted_per_second:.1f}/s)"
+        f"{guessed if timings.draft_n else ''}"
     )
 
 

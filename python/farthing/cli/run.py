@@ -38,6 +38,9 @@ def command(
     threads: flags.Threads = None,
     kv_type: flags.KvType = "f16",
     repack: flags.Repack = None,
+    model_draft: flags.Draft = None,
+    draft_max: flags.DraftMax = 16,
+    prompt_lookup: flags.PromptLookup = True,
     *,
     options: dict[str, Any],
 ) -> None:
@@ -48,7 +51,16 @@ def command(
     from farthing.api.model import Model
     from farthing.cli.repl import Repl
 
-    with Model(name, n_ctx=ctx_size, n_threads=threads, kv_type=kv_type, repack=repack) as model:
+    with Model(
+        name,
+        draft=model_draft,
+        n_ctx=ctx_size,
+        n_threads=threads,
+        kv_type=kv_type,
+        repack=repack,
+        n_draft_max=draft_max,
+        prompt_lookup=prompt_lookup,
+    ) as model:
         plain = raw or model.chat_template.source is None
         if plain and (system is not None or session is not None):
             why = "--raw is given" if raw else "the model has no chat template"

@@ -105,17 +105,20 @@ impl Engine {
         Engine::start_with_draft(model, None, config)
     }
 
-    /// The same with a smaller model of the same vocabulary that guesses tokens. Errors also: it has
-    /// states.
+    /// The same with a smaller model of the same vocabulary that guesses tokens. Errors also: one of them
+    /// has states.
     pub fn start_with_draft(
         model: Box<dyn Forward>,
         draft: Option<Box<dyn Forward>>,
-        config: Config,
+        mut config: Config,
     ) -> Result<Engine> {
+        if draft.is_some() && model.n_states() > 0 {
+            let allowed = "left out for a model with recurrent layers, which cannot go back";
+            return Err(Error::parameter("draft", "given", allowed));
+        }
         if draft.as_ref().is_some_and(|draft| draft.n_states() > 0) {
-            let why = "the draft model has recurrent layers, whose states cannot go back to before a \
-                       wrong guess";
-            return Err(Error::Failed(why.into()));
+            let allowed = "one without: states cannot go back to before a wrong guess";
+            return Err(Error::parameter("draft", "a model with recurrent layers", allowed));
         }
         for (name, value) in [("max_sequences", config.max_sequences), ("n_batch", config.n_batch)]
         {
@@ -130,6 +133,10 @@ impl Engine {
                 config.n_ctx,
                 format!("1 to {capacity}, the positions of the KV cache"),
             ));
+        }
+        if model.n_states() > 0 {
+            // A state cannot go back to before a wrong guess.
+            config.n_draft_max = 0;
         }
         let n_vocab = model.n_vocab();
         let mut interrupts = vec![model.interrupt()];

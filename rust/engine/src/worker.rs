@@ -81,17 +81,13 @@ impl Worker {
     pub fn new(
         model: Box<dyn Forward>,
         draft: Option<Box<dyn Forward>>,
-        mut config: Config,
+        config: Config,
         commands: Receiver<Command>,
         shared: Arc<Shared>,
     ) -> Worker {
-        if model.n_states() > 0 {
-            // A state cannot go back to before a wrong guess.
-            config.n_draft_max = 0;
-        }
         let drafter = draft
             .filter(|_| config.n_draft_max > 0)
-            .map(|draft| Drafter::new(draft, model.n_vocab(), config.n_ctx, config.n_batch));
+            .map(|draft| Drafter::new(draft, model.n_vocab(), &config));
         let row_bytes = model.n_vocab().max(1) * size_of::<f32>();
         let limits = Limits {
             n_ctx: config.n_ctx,

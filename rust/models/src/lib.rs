@@ -21,6 +21,7 @@ mod readahead;
 mod rope;
 mod rows;
 mod storage;
+mod vocabulary;
 mod weights;
 
 pub use arch::architectures;
@@ -29,3 +30,4 @@ pub use error::{Error, Result};
 pub use farthing_kernels::kv::KvType;
 pub use farthing_kernels::profile::{Part, PartTime, Profile, Report};
 pub use model::{Model, Options};
+pub use vocabulary::check_draft_vocabulary;

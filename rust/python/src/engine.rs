@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use farthing_engine::{Config, Engine};
-use farthing_models::{Model, Options};
+use farthing_engine::{Config, Engine, Forward};
+use farthing_models::{Model, Options, check_draft_vocabulary};
 use numpy::{PyArray1, PyArray2, PyArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -29,13 +29,14 @@ impl PyEngine {
     #[new]
     #[expect(clippy::too_many_arguments, reason = "the keywords of Python's side")]
     #[pyo3(signature = (
-        gguf, *, n_ctx=None, n_threads=None, kv_type="f16", max_sequences=8, n_batch=512,
-        max_queue=None, max_gap_ms=None, repack=None, n_draft_max=16, prompt_lookup=true,
-        prefix_cache_bytes=None, ctx_checkpoints=32
+        gguf, *, draft=None, n_ctx=None, n_threads=None, kv_type="f16", max_sequences=8,
+        n_batch=512, max_queue=None, max_gap_ms=None, repack=None, n_draft_max=16,
+        prompt_lookup=true, prefix_cache_bytes=None, ctx_checkpoints=32
     ))]
     fn new(
         py: Python<'_>,
         gguf: &PyGguf,
+        draft: Option<&PyGguf>,
         n_ctx: Option<i64>,
         n_threads: Option<i64>,
         kv_type: &str,
@@ -61,23 +62,35 @@ impl PyEngine {
             n_checkpoints: params::count_or_none("ctx_checkpoints", ctx_checkpoints)?,
             read_ahead: true,
         };
+        let n_draft_max = params::count_or_none("n_draft_max", n_draft_max)?;
         let n_batch = params::count("n_batch", n_batch)?;
         let max_queue =
             max_queue.map_or(Ok(usize::MAX), |n| params::at_least("max_queue", n, 0))?;
         let max_gap = max_gap_ms.map(|ms| params::milliseconds("max_gap_ms", ms)).transpose()?;
+        if let Some(draft) = draft {
+            detached(py, || check_draft_vocabulary(gguf.file(), draft.file()))?;
+        }
         let model = detached(py, || Model::load(gguf.file(), &options))?;
+        // As far as its own context goes.
+        let draft_options =
+            Options { n_ctx: None, kept_bytes: None, n_checkpoints: 0, ..options.clone() };
+        let draft = draft
+            .map(|draft| detached(py, || Model::load(draft.file(), &draft_options)))
+            .transpose()?
+            .map(|draft| Box::new(draft) as Box<dyn Forward>);
         let config = Config {
             n_ctx: model.n_ctx(),
             max_sequences: options.n_sequences,
             n_batch,
-            n_draft_max: params::count_or_none("n_draft_max", n_draft_max)?,
+            // States cannot go back to before a wrong guess.
+            n_draft_max: if model.n_states() > 0 { 0 } else { n_draft_max },
             prompt_lookup,
             kept_pages: kept_pages(options.kept_bytes, model.page_bytes()),
             max_queue,
             max_gap,
         };
         let info = describe(py, &model, &options, &config)?;
-        let engine = detached(py, || Engine::start(Box::new(model), config))?;
+        let engine = detached(py, || Engine::start_with_draft(Box::new(model), draft, config))?;
         Ok(PyEngine { engine: Owned::new(engine), info: info.unbind() })
     }
 

@@ -8,6 +8,7 @@ use farthing_models::{Page, Run, Wants};
 
 use super::{Costs, Draft, Guesser, Kind};
 use crate::catch::catch;
+use crate::engine::Config;
 use crate::forward::{Forward, ForwardError};
 use crate::sampler::most_likely;
 
@@ -70,13 +71,16 @@ struct Twin {
 
 impl Drafter {
     /// A model of the same vocabulary as one with `n_vocab` tokens, and the engine's limits.
-    pub fn new(model: Box<dyn Forward>, n_vocab: usize, n_ctx: usize, n_batch: usize) -> Drafter {
+    pub fn new(model: Box<dyn Forward>, n_vocab: usize, config: &Config) -> Drafter {
+        let page_len = model.page_len();
+        // What is idle takes no more memory than what could be running.
+        let n_pages = model.n_pages().min(config.n_ctx.div_ceil(page_len) * config.max_sequences);
         Drafter {
             n_vocab,
-            n_ctx: n_ctx.min(model.n_pages() * model.page_len()),
-            n_batch,
+            n_ctx: config.n_ctx.min(n_pages * page_len),
+            n_batch: config.n_batch,
             twins: Vec::new(),
-            free: (0..model.n_pages() as Page).rev().collect(),
+            free: (0..n_pages as Page).rev().collect(),
             clock: 0,
             costs: Costs::default(),
             logits: Vec::new(),
