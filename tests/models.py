@@ -74,6 +74,8 @@ class Tiny:
     vocabulary: bool = True
     chat_template: str | None = CHAT_TEMPLATE
     seed: int = 0
+    broken: int | None = None
+    """A token whose embedding is NaN."""
 
     def write(self, path: Path) -> Path:
         """Write the file and give its path back."""
@@ -139,9 +141,12 @@ class Tiny:
 
         kv_width = shape.width // shape.heads * shape.kv_heads
         embedding = matrix(len(PIECES), shape.width)
+        output = self._output(embedding, matrix(len(PIECES), shape.width))
+        if self.broken is not None:
+            embedding[self.broken] = np.nan
         weights = {
             "token_embd.weight": embedding,
-            "output.weight": self._output(embedding, matrix(len(PIECES), shape.width)),
+            "output.weight": output,
             "output_norm.weight": np.ones(shape.width, np.float32),
         }
         for layer in range(shape.layers):

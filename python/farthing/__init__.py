@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from farthing.errors import (
+    BatchError,
     ContextLengthError,
     FarthingError,
     ModelFileError,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "BatchError",
     "ChatDelta",
     "ChatStream",
     "ChatTemplate",

@@ -3,6 +3,8 @@
 The compiled module imports them from here, so there is one tree.
 """
 
+from typing import Any
+
 
 class FarthingError(Exception):
     """Base of all errors of this package."""
@@ -30,6 +32,14 @@ class OutOfMemoryError(FarthingError, MemoryError):
 
 class QueueFullError(FarthingError):
     """As many requests as may be under way are; names how many, and how many may run and wait."""
+
+
+class BatchError(FarthingError):
+    """Some prompts of a batch failed; `results` has each one's completion or error, in order."""
+
+    def __init__(self, text: str, results: list[Any]) -> None:
+        super().__init__(text)
+        self.results = results
 
 
 class SessionError(FarthingError):

@@ -151,6 +151,13 @@ class Completion:
     """What the model thought in a chat, if it did."""
     tool_calls: tuple[ToolCall, ...] = ()
     """The tools that the model calls in a chat."""
+    others: tuple[Completion, ...] = ()
+    """The further answers where more than one was asked for by `n`."""
+
+    @property
+    def choices(self) -> tuple[Completion, ...]:
+        """All answers to the prompt: this one and the others; each has its own usage."""
+        return (self, *self.others)
 
     @property
     def message(self) -> dict[str, Any]:

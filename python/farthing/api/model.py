@@ -7,7 +7,7 @@ import logging
 import os
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,8 @@ from farthing.api.locate import locate
 from farthing.api.sampling import Prepared, prepare
 from farthing.api.stream import TokenStream
 from farthing.api.text import NoText, TextSoFar
-from farthing.errors import FarthingError
+from farthing.api.together import Together, all_of, copies, first_of, reusable
+from farthing.errors import FarthingError, RequestError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -155,16 +156,42 @@ class Model:
         return ChatTemplate.from_metadata(self._gguf.fields, self.tokenizer)
 
     def generate(
-        self, prompt: str | Iterable[int], **options: Unpack[GenerateOptions]
+        self, prompt: str | Iterable[int], *, n: int = 1, **options: Unpack[GenerateOptions]
     ) -> Completion:
-        """Continue a text, or token ids, which are taken as they are."""
-        return self._start("generate", self._ids(prompt), options).wait()
+        """Continue a text, or token ids, which are taken as they are.
+
+        With `n` there are so many answers, in `choices` of the result. The prompt is computed
+        once; number i has the seed `seed + i`.
+        """
+        if n == 1:
+            return self._start("generate", self._ids(prompt), options).wait()
+        return first_of(self._generations("generate", prompt, n, options).wait())
 
     async def agenerate(
-        self, prompt: str | Iterable[int], **options: Unpack[GenerateOptions]
+        self, prompt: str | Iterable[int], *, n: int = 1, **options: Unpack[GenerateOptions]
     ) -> Completion:
         """`generate` for asyncio; cancelling the task stops the computation."""
-        return await self._start("agenerate", self._ids(prompt), options).await_result()
+        if n == 1:
+            return await self._start("agenerate", self._ids(prompt), options).await_result()
+        answers = self._generations("agenerate", prompt, n, options)
+        return first_of(await answers.await_results())
+
+    def generate_batch(
+        self, prompts: Iterable[str | Iterable[int]], **options: Unpack[GenerateOptions]
+    ) -> list[Completion]:
+        """Continue many prompts, any number, with the same options; the results are in their order.
+
+        Each is what `generate` gives. They are submitted as there is room for them, so `max_queue`
+        is no bound. An impossible prompt raises before anything is computed, naming the prompt;
+        where computing fails all others are completed and BatchError has them.
+        """
+        return all_of(self._batch("generate_batch", prompts, options).wait())
+
+    async def agenerate_batch(
+        self, prompts: Iterable[str | Iterable[int]], **options: Unpack[GenerateOptions]
+    ) -> list[Completion]:
+        """`generate_batch` for asyncio; cancelling the task stops the computation."""
+        return all_of(await self._batch("agenerate_batch", prompts, options).await_results())
 
     def stream(
         self, prompt: str | Iterable[int], **options: Unpack[GenerateOptions]
@@ -172,21 +199,27 @@ class Model:
         """`generate` piece by piece, for loops of both kinds."""
         return self._start("stream", self._ids(prompt), options)
 
-    def chat(self, messages: Iterable[Message], **options: Unpack[ChatOptions]) -> Completion:
+    def chat(
+        self, messages: Iterable[Message], *, n: int = 1, **options: Unpack[ChatOptions]
+    ) -> Completion:
         """Answer a conversation; the reply is also in `message` of the result.
 
         `messages` are as in OpenAI's API. What else a chat may say is in
         `farthing.api.chat.ChatOptions`. Reasoning and tool calls are told apart from the content
-        in the form that the model writes them. Raises UnsupportedModelError if the file has no
-        chat template.
+        in the form that the model writes them. `n` is as in `generate`. Raises
+        UnsupportedModelError if the file has no chat template.
         """
-        return self.chat_stream(messages, **options).wait()
+        if n == 1:
+            return self.chat_stream(messages, **options).wait()
+        return first_of(self._chats(messages, n, options).wait())
 
     async def achat(
-        self, messages: Iterable[Message], **options: Unpack[ChatOptions]
+        self, messages: Iterable[Message], *, n: int = 1, **options: Unpack[ChatOptions]
     ) -> Completion:
         """`chat` for asyncio; cancelling the task stops the computation."""
-        return await self.chat_stream(messages, **options).await_result()
+        if n == 1:
+            return await self.chat_stream(messages, **options).await_result()
+        return first_of(await self._chats(messages, n, options).await_results())
 
     def chat_stream(
         self, messages: Iterable[Message], **options: Unpack[ChatOptions]
@@ -263,6 +296,44 @@ class Model:
         request, generation = self._submit(tokenizer.encode_prompt(prompt.text), prepared, pieces)
         return ChatStream(self, request, generation, self._dispatcher, on_end)
 
+    def _generations(
+        self, method: str, prompt: str | Iterable[int], n: int, options: Mapping[str, Any]
+    ) -> Together:
+        ids, options = self._ids(prompt), reusable(options)
+
+        def start(more: Mapping[str, Any]) -> TokenStream:
+            return self._start(method, ids, {**options, **more})
+
+        return Together(copies(start, n, options.get("seed")), n)
+
+    def _chats(self, messages: Iterable[Message], n: int, options: Mapping[str, Any]) -> Together:
+        said, options = list(messages), reusable(options)
+
+        def start(more: Mapping[str, Any]) -> ChatStream:
+            return self._chat(said, {**options, **more})
+
+        return Together(copies(start, n, options.get("seed")), n)
+
+    def _batch(
+        self,
+        method: str,
+        prompts: Iterable[str | Iterable[int]],
+        options: Mapping[str, Any],
+    ) -> Together:
+        if isinstance(prompts, str):
+            raise RequestError("prompts is a str, but must be a list of prompts")
+        options = reusable(options)
+        params = self._params(prepare(method, options))
+        ids = [self._ids(prompt) for prompt in prompts]
+        for index, tokens in enumerate(ids):
+            try:
+                self._engine.check(tokens, params)
+            except RequestError as error:
+                raise type(error)(f"prompts[{index}]: {error}") from None
+        starts = [partial(self._start, method, tokens, options) for tokens in ids]
+        # Those that wait take the places of those that end at once.
+        return Together(starts, 2 * int(self.info["max_sequences"]))
+
     def _start(self, method: str, ids: list[int], options: Mapping[str, Any]) -> TokenStream:
         prepared = prepare(method, options)
         tokenizer = None if isinstance(self._tokenizer, FarthingError) else self._tokenizer
@@ -276,13 +347,17 @@ class Model:
         self, ids: list[int], prepared: Prepared, pieces: Pieces[Piece]
     ) -> tuple[_native.Request, Generation[Piece]]:
         tokenizer = None if isinstance(self._tokenizer, FarthingError) else self._tokenizer
-        if tokenizer is not None:
-            prepared.native["stop_tokens"] = sorted(tokenizer.eog_ids)
-            if prepared.breakers:
-                breakers = self._breaker_sets.find(prepared.breakers)
-                prepared.native["dry_sequence_breakers"] = breakers
         generation = Generation(len(ids), tokenizer, pieces, logprobs=prepared.logprobs)
-        return self._engine.submit(ids, prepared.native), generation
+        return self._engine.submit(ids, self._params(prepared)), generation
+
+    def _params(self, prepared: Prepared) -> dict[str, Any]:
+        """The options of a request as the engine takes them."""
+        params = dict(prepared.native)
+        if not isinstance(self._tokenizer, FarthingError):
+            params["stop_tokens"] = sorted(self._tokenizer.eog_ids)
+            if prepared.breakers:
+                params["dry_sequence_breakers"] = self._breaker_sets.find(prepared.breakers)
+        return params
 
 
 _open_models: weakref.WeakSet[Model] = weakref.WeakSet()
