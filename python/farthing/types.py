@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "timeout", "cancelled"]
 """Why a generation ended: the model or a stop string, max_tokens or a full context, the model
@@ -12,6 +16,13 @@ after it called tools, its `timeout`, the caller."""
 
 Message: TypeAlias = Mapping[str, Any]
 """A chat message as in OpenAI's API: `role`, `content` and what the chat template knows."""
+
+
+LogitsProcessor: TypeAlias = (
+    "Callable[[npt.NDArray[np.int64], npt.NDArray[np.float32]], npt.NDArray[np.float32]]"
+)
+"""Gets the ids of prompt and answer so far, `[n]`, and the next token's logits, `[n_vocab]`; gives
+the logits to use instead, which may be the same array."""
 
 
 @dataclass(frozen=True, slots=True)

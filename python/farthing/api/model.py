@@ -232,10 +232,13 @@ class Model:
         return self._engine.evaluate(list(token_ids))
 
     def close(self) -> None:
-        """End all requests and free the memory. Closing again does nothing."""
+        """End all requests and free the memory. Closing again does nothing.
+
+        Within a `logits_processor` the end comes when that returns.
+        """
         _open_models.discard(self)
-        self._engine.close()
-        self._dispatcher.join()
+        if self._engine.close():
+            self._dispatcher.join()
 
     def __enter__(self) -> Model:
         return self
@@ -348,7 +351,10 @@ class Model:
     ) -> tuple[_native.Request, Generation[Piece]]:
         tokenizer = None if isinstance(self._tokenizer, FarthingError) else self._tokenizer
         generation = Generation(len(ids), tokenizer, pieces, logprobs=prepared.logprobs)
-        return self._engine.submit(ids, self._params(prepared)), generation
+        request = self._engine.submit(
+            ids, self._params(prepared), logits_processor=prepared.logits_processor
+        )
+        return request, generation
 
     def _params(self, prepared: Prepared) -> dict[str, Any]:
         """The options of a request as the engine takes them."""

@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 
 from farthing import _native
 from farthing.errors import RequestError
+from farthing.types import LogitsProcessor
 
 
 class GenerateOptions(TypedDict, total=False):
@@ -85,6 +86,10 @@ class GenerateOptions(TypedDict, total=False):
     """-1.0, which is off; prefers tokens of about this probability."""
     adaptive_decay: float
     """0.9; how much of the mean that is led there each token leaves, up to 0.99."""
+    logits_processor: LogitsProcessor | Iterable[LogitsProcessor] | None
+    """Python functions `(input_ids, scores) -> scores`, called for each token before everything
+    else, one after the other; slow, as the engine waits for them. What one raises ends the request:
+    FarthingError from that exception. Within it the model itself cannot be used."""
     seed: int | None
     """Of the random choices; None or -1 (default) takes a new one each time."""
     logit_bias: Mapping[int, float]
@@ -101,7 +106,7 @@ NAMES = tuple(GenerateOptions.__annotations__)
 
 DRY_SEQUENCE_BREAKERS = ("\n", ":", '"', "*")
 
-_NOT_NATIVE = ("stop", "samplers", "dry_sequence_breakers")
+_NOT_NATIVE = ("stop", "samplers", "dry_sequence_breakers", "logits_processor")
 
 _ALIASES = {"nucleus": "top_p", "temp": "temperature", "typ": "typ_p", "typicalp": "typ_p"}
 """Further names of samplers, most of them llama.cpp's; hyphens and underscores do not count."""
@@ -114,6 +119,7 @@ class Prepared:
     stop: list[str]
     breakers: tuple[str, ...]
     """The sequence breakers of DRY, if that is on."""
+    logits_processor: list[LogitsProcessor]
     native: dict[str, Any]
 
     @property
@@ -141,6 +147,7 @@ def prepare(method: str, options: Mapping[str, Any], others: Iterable[str] = ())
     return Prepared(
         stop=list(_strings("stop", options)),
         breakers=breakers if native.get("dry_multiplier") else (),
+        logits_processor=_callables(options.get("logits_processor")),
         native=native,
     )
 
@@ -163,6 +170,17 @@ def sampler_names(given: str | Iterable[str]) -> list[str]:
             )
         found.append(known[plain])
     return found
+
+
+def _callables(given: Any) -> list[LogitsProcessor]:
+    if given is None:
+        return []
+    # A list of processors is itself callable in other libraries, and then means the same.
+    functions = [given] if callable(given) else list(given)
+    for function in functions:
+        if not callable(function):
+            raise RequestError(f"logits_processor must be callable, got {function!r}")
+    return functions
 
 
 def _strings(

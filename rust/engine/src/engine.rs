@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread::{self, JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
 
 use farthing_models::Profile;
@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::evaluation::{Evaluation, evaluation};
 use crate::forward::Forward;
 use crate::gate::Gate;
-use crate::handle::{Handle, Ready, mailbox};
+use crate::handle::{Handle, Ready, check_thread, mailbox};
 use crate::request::{Request, check_prompt};
 use crate::worker::{Command, EvaluateCommand, GenerateCommand, Worker};
 
@@ -77,6 +77,7 @@ pub struct Status {
 pub struct Engine {
     inbox: Mutex<Option<Inbox>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    thread_id: ThreadId,
     shared: Arc<Shared>,
     n_vocab: usize,
     config: Config,
@@ -158,6 +159,7 @@ impl Engine {
             })?;
         Ok(Engine {
             inbox: Mutex::new(Some(Inbox { commands, next_id: 0 })),
+            thread_id: thread.thread().id(),
             thread: Mutex::new(Some(thread)),
             shared,
             n_vocab,
@@ -171,11 +173,12 @@ impl Engine {
         request.validate(self.n_vocab, self.config.n_ctx)
     }
 
-    /// Puts a request into the queue. Errors: those of [`Engine::check`], a full queue, a closed engine.
+    /// Puts a request into the queue. Errors: those of [`Engine::check`], a full queue, a closed engine, a
+    /// call on the engine's own thread.
     pub fn submit(&self, request: Request) -> Result<Handle> {
         self.check(&request)?;
         self.send(|id| {
-            let (handle, outbox) = mailbox(id, self.shared.gate.clone());
+            let (handle, outbox) = mailbox(id, self.thread_id, self.shared.gate.clone());
             let command = GenerateCommand { id, request, outbox, submitted: Instant::now() };
             (handle, Command::Generate(Box::new(command)))
         })
@@ -195,6 +198,7 @@ impl Engine {
     }
 
     fn send<T>(&self, make: impl FnOnce(u64) -> (T, Command)) -> Result<T> {
+        check_thread(self.thread_id)?;
         let mut inbox = lock(&self.inbox);
         let inbox = inbox.as_mut().ok_or(Error::Closed)?;
         self.take_place()?;
@@ -239,17 +243,21 @@ impl Engine {
     }
 
     /// Ends all requests as `Cancelled`, interrupts the pass in progress, and waits for the thread
-    /// to end. Closing again does nothing.
-    pub fn close(&self) {
+    /// to end. On that thread itself it does not wait, and gives false. Closing again does nothing.
+    pub fn close(&self) -> bool {
         if let Some(inbox) = lock(&self.inbox).take() {
             // A thread that is gone needs no word.
             let _ = inbox.commands.send(Command::Close);
             self.shared.gate.close();
         }
+        if check_thread(self.thread_id).is_err() {
+            return false;
+        }
         if let Some(thread) = lock(&self.thread).take() {
             // It has told the requests of a panic itself.
             let _ = thread.join();
         }
+        true
     }
 }
 

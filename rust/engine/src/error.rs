@@ -56,6 +56,9 @@ pub enum Error {
         /// Those of them that may wait.
         max_queue: usize,
     },
+    /// The engine's thread was to wait for itself.
+    #[error("a logits_processor cannot make or read requests of the model that waits for it")]
+    OwnThread,
     /// The caller gave the request up.
     #[error("cancelled")]
     Cancelled,

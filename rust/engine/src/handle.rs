@@ -4,14 +4,17 @@ use std::collections::BTreeSet;
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
+use crate::error::{Error, Result};
 use crate::gate::{Flag, Gate};
 use crate::request::Output;
 
 /// A request under way. Dropping it cancels the request.
 pub struct Handle {
     id: u64,
+    engine_thread: ThreadId,
     mailbox: Arc<Mailbox>,
     canceller: Canceller,
 }
@@ -20,6 +23,11 @@ impl Handle {
     /// The request's number, unique within the engine.
     pub fn id(&self) -> u64 {
         self.id
+    }
+
+    /// Fails on the engine's own thread, where nobody can wait for outputs.
+    pub fn check_thread(&self) -> Result<()> {
+        check_thread(self.engine_thread)
     }
 
     /// The outputs since the last call. Waits up to `timeout` for the first one; empty after that
@@ -72,13 +80,17 @@ impl Drop for Canceller {
     }
 }
 
+pub(crate) fn check_thread(engine_thread: ThreadId) -> Result<()> {
+    if thread::current().id() == engine_thread { Err(Error::OwnThread) } else { Ok(()) }
+}
+
 /// A new request's two ends.
-pub(crate) fn mailbox(id: u64, gate: Arc<Gate>) -> (Handle, Outbox) {
+pub(crate) fn mailbox(id: u64, engine_thread: ThreadId, gate: Arc<Gate>) -> (Handle, Outbox) {
     let mailbox = Arc::<Mailbox>::default();
     let canceller = Canceller::new(gate);
     let outbox =
         Outbox { mailbox: mailbox.clone(), cancelled: canceller.flag(), mail: Mail::default() };
-    let handle = Handle { id, mailbox, canceller };
+    let handle = Handle { id, engine_thread, mailbox, canceller };
     (handle, outbox)
 }
 

@@ -1,8 +1,10 @@
 //! What is asked of the engine and what comes back.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::processor::LogitsProcessor;
 use crate::sampler::Sampling;
 
 /// The largest [`Request::logprobs`].
@@ -21,10 +23,12 @@ pub struct Request {
     pub stop_tokens: Vec<u32>,
     /// How tokens are chosen.
     pub sampling: Sampling,
+    /// Changes the logits before `sampling` sees them.
+    pub logits_processor: Option<Arc<dyn LogitsProcessor>>,
     /// With `Some(n)` every token comes with its log-probability and those of the `n` most likely
     /// tokens, `n` at most [`MAX_LOGPROBS`].
     pub logprobs: Option<usize>,
-    /// Whether these are those of the draw, after bias, penalties and samplers, rather than the
+    /// Whether these are those of the draw, after processor, bias and samplers, rather than the
     /// model's own. Then only tokens that could have been drawn are listed.
     pub post_sampling_probs: bool,
     /// At most this many tokens are guessed for a pass; `None` stands for
@@ -108,7 +112,7 @@ pub enum Output {
 }
 
 /// Log-probabilities, natural logarithm: those of the model itself, the log-softmax of the logits
-/// before bias, penalties and samplers, or with [`Request::post_sampling_probs`] those of the draw.
+/// before processor, bias and samplers, or with [`Request::post_sampling_probs`] those of the draw.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Logprob {
     /// That of the token chosen.

@@ -2,10 +2,14 @@
 
 mod common;
 
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use common::*;
-use farthing_engine::{Config, Engine, Error, FinishReason, Output, Request, Sampling, samplers};
+use farthing_engine::{
+    Config, Engine, Error, FinishReason, LogitsProcessor, Output, Request, Sampling, samplers,
+};
 
 #[test]
 fn greedy_output_is_the_models() {
@@ -180,6 +184,71 @@ fn logprobs_are_of_the_raw_logits() {
     let ids: Vec<u32> = logprob.top.iter().map(|t| t.0).collect();
     assert_eq!(ids, order[..3]);
     assert!(logprob.top.iter().all(|&(id, p)| (f64::from(p) - expected(id)).abs() < 1e-5));
+}
+
+/// Lets nothing but the number of tokens so far come; fails from some number on.
+#[derive(Debug)]
+struct Counting {
+    until: usize,
+}
+
+impl LogitsProcessor for Counting {
+    fn process(&self, tokens: &[u32], logits: &mut [f32]) -> Result<(), String> {
+        if tokens.len() >= self.until {
+            return Err(format!("enough with {}", tokens.len()));
+        }
+        assert_eq!(logits, logits_after(tokens));
+        logits.fill(f32::NEG_INFINITY);
+        logits[tokens.len()] = 1.0;
+        Ok(())
+    }
+}
+
+#[test]
+fn a_processor_changes_the_logits_and_fails_its_own_request_alone() {
+    let engine = Fake::new(64, 4).start(2, 16);
+    let with = |until| {
+        let logits_processor: Option<Arc<dyn LogitsProcessor>> = Some(Arc::new(Counting { until }));
+        let request = Request { logits_processor, ..greedy(vec![5, 6, 7], 4) };
+        engine.submit(request).expect("a valid request")
+    };
+    let (working, failing) = (with(100), with(5));
+    let plain = engine.submit(greedy(vec![5, 6, 7], 4)).expect("a valid request");
+    assert_eq!(collect(&working).tokens, [3, 4, 5, 6]);
+    let failed = collect(&failing);
+    assert_eq!((failed.tokens.as_slice(), failed.error()), (&[3, 4][..], "enough with 5"));
+    assert_eq!(collect(&plain).tokens, continuation(&[5, 6, 7], 4));
+}
+
+struct Closing(Arc<OnceLock<Engine>>);
+
+impl fmt::Debug for Closing {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("Closing")
+    }
+}
+
+impl LogitsProcessor for Closing {
+    fn process(&self, tokens: &[u32], _logits: &mut [f32]) -> Result<(), String> {
+        let engine = self.0.get().expect("it was set");
+        assert!(matches!(engine.evaluate(tokens.to_vec()), Err(Error::OwnThread)));
+        assert!(matches!(engine.submit(greedy(vec![1], 1)), Err(Error::OwnThread)));
+        assert!(!engine.close());
+        Ok(())
+    }
+}
+
+#[test]
+fn a_processor_cannot_wait_for_its_engine_but_close_it() {
+    let engine = Arc::new(OnceLock::new());
+    assert!(engine.set(Fake::new(8, 4).start(1, 16)).is_ok());
+    let logits_processor: Option<Arc<dyn LogitsProcessor>> =
+        Some(Arc::new(Closing(engine.clone())));
+    let request = Request { logits_processor, ..greedy(vec![1, 2], 10) };
+    let running = engine.get().expect("it was set");
+    let answer = answer(running, request);
+    assert_eq!((answer.tokens.len(), answer.reason()), (1, FinishReason::Cancelled));
+    assert!(running.close());
 }
 
 #[test]

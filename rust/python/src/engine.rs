@@ -1,5 +1,6 @@
 //! `Engine`: a loaded model and the thread that runs it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use farthing_engine::{Config, Engine, Forward};
@@ -12,6 +13,7 @@ use crate::error::{FarthingError, detached};
 use crate::gguf::PyGguf;
 use crate::params;
 use crate::process::Owned;
+use crate::processor::{PyProcessor, Raised};
 use crate::request::PyRequest;
 use crate::wait::wait;
 
@@ -142,12 +144,31 @@ impl PyEngine {
         Ok(profile)
     }
 
-    /// Submits a generation; `params` are the fields of a request and of its sampling. Raises
-    /// `RequestError` and `ContextLengthError` for what cannot be, and `QueueFullError`.
-    fn submit(&self, tokens: &Bound<'_, PyAny>, params: &Bound<'_, PyDict>) -> PyResult<PyRequest> {
+    /// Submits a generation; `params` are the fields of a request and of its sampling, the
+    /// `logits_processor` callables that are called one after the other. Raises `RequestError` and
+    /// `ContextLengthError` for what cannot be, and `QueueFullError`.
+    #[pyo3(signature = (tokens, params, *, logits_processor=Vec::new()))]
+    fn submit(
+        &self,
+        tokens: &Bound<'_, PyAny>,
+        params: &Bound<'_, PyDict>,
+        logits_processor: Vec<Py<PyAny>>,
+    ) -> PyResult<PyRequest> {
+        let engine = self.engine.get()?;
+        let mut request = params::request(tokens, params)?;
+        let raised = Raised::default();
+        if !logits_processor.is_empty() {
+            let processor = PyProcessor::new(logits_processor, raised.clone());
+            request.logits_processor = Some(Arc::new(processor));
+        }
+        PyRequest::submit(tokens.py(), engine, request, raised)
+    }
+
+    /// Raises what `submit` would, but for `QueueFullError`.
+    fn check(&self, tokens: &Bound<'_, PyAny>, params: &Bound<'_, PyDict>) -> PyResult<()> {
         let engine = self.engine.get()?;
         let request = params::request(tokens, params)?;
-        PyRequest::submit(tokens.py(), engine, request)
+        detached(tokens.py(), || engine.check(&request))
     }
 
     /// Raises what `submit` would, but for `QueueFullError`.
@@ -185,16 +206,23 @@ impl PyEngine {
         })
     }
 
-    /// Ends all requests as cancelled and frees the memory. Does nothing in a forked child.
-    fn close(&self, py: Python<'_>) -> PyResult<()> {
+    /// Ends all requests as cancelled and frees the memory. False where it could not wait for the
+    /// end: in a forked child, where it does nothing, and within a `logits_processor`.
+    fn close(&self, py: Python<'_>) -> PyResult<bool> {
         if !self.engine.is_here() {
-            return Ok(());
+            return Ok(false);
         }
         let engine = self.engine.get()?;
-        detached(py, || {
-            engine.close();
-            Ok::<_, PyErr>(())
-        })
+        detached(py, || Ok::<_, PyErr>(engine.close()))
+    }
+}
+
+impl Drop for PyEngine {
+    /// Waits for the thread's end without the interpreter, which a `logits_processor` may wait for.
+    fn drop(&mut self) {
+        if let Ok(engine) = self.engine.get() {
+            Python::try_attach(|py| py.detach(|| engine.close()));
+        }
     }
 }
 

@@ -44,9 +44,10 @@ impl Raise for engine::Error {
             | engine::Error::UnknownToken { .. }
             | engine::Error::Parameter { .. } => RequestError::new_err(text),
             engine::Error::QueueFull { .. } => QueueFullError::new_err(text),
-            engine::Error::Closed | engine::Error::Cancelled | engine::Error::Failed(_) => {
-                FarthingError::new_err(text)
-            }
+            engine::Error::Closed
+            | engine::Error::OwnThread
+            | engine::Error::Cancelled
+            | engine::Error::Failed(_) => FarthingError::new_err(text),
         }
     }
 }

@@ -9,6 +9,7 @@ mod error;
 mod gguf;
 mod params;
 mod process;
+mod processor;
 mod request;
 mod sampling;
 mod strings;

@@ -1,15 +1,17 @@
 //! `Request`: a generation in progress and what it puts out.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use farthing_engine::{Engine, Handle, Logprob, Output, Request, Timings};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use crate::error::{FarthingError, detached};
+use crate::error::{FarthingError, Raise, detached};
 use crate::params;
 use crate::process::Owned;
+use crate::processor::Raised;
 use crate::wait::wait;
 
 /// One generation in progress. Dropping it cancels it.
@@ -17,17 +19,27 @@ use crate::wait::wait;
 pub struct PyRequest {
     handle: Owned<Handle>,
     id: u64,
+    raised: Raised,
+    /// The error with which it ended, when outputs before it were taken.
+    failed: Mutex<Option<PyErr>>,
     /// Whether the last output was taken.
     finished: AtomicBool,
 }
 
 impl PyRequest {
     /// Puts a request into the engine's queue.
-    pub fn submit(py: Python<'_>, engine: &Engine, request: Request) -> PyResult<PyRequest> {
+    pub fn submit(
+        py: Python<'_>,
+        engine: &Engine,
+        request: Request,
+        raised: Raised,
+    ) -> PyResult<PyRequest> {
         let handle = detached(py, || engine.submit(request))?;
         Ok(PyRequest {
             id: handle.id(),
             handle: Owned::new(handle),
+            raised,
+            failed: Mutex::default(),
             finished: AtomicBool::new(false),
         })
     }
@@ -52,10 +64,15 @@ impl PyRequest {
 
     /// What was put out since the last call, in order, `Finished` being the last of all. Waits up to
     /// `timeout` seconds, or for ever, for the first; empty after that time, and at once when
-    /// `Finished` has been taken. Raises `FarthingError` if the model failed.
+    /// `Finished` has been taken. Raises `FarthingError` if the model failed, from the exception of a
+    /// `logits_processor` if that did.
     #[pyo3(signature = (timeout=None))]
     fn take<'py>(&self, py: Python<'py>, timeout: Option<f64>) -> PyResult<Bound<'py, PyList>> {
         let handle = self.handle.get()?;
+        handle.check_thread().map_err(Raise::raise)?;
+        if let Some(error) = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Err(error);
+        }
         let timeout = timeout.map(|seconds| params::seconds("timeout", seconds)).transpose()?;
         let outputs = wait(py, timeout, |slice| self.poll(handle, slice))?;
         let list = PyList::empty(py);
@@ -65,7 +82,14 @@ impl PyRequest {
                 Output::Finished { reason, timings, .. } => {
                     list.append(Finished { reason: reason.as_str(), timings })?;
                 }
-                Output::Error(text) => return Err(FarthingError::new_err(text)),
+                Output::Error(text) => {
+                    let error = FarthingError::new_err(text);
+                    error.set_cause(py, self.raised.take());
+                    if list.is_empty() {
+                        return Err(error);
+                    }
+                    *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                }
             }
         }
         Ok(list)

@@ -1,6 +1,6 @@
 //! Choosing the next token from a row of logits.
 //!
-//! Logit bias comes first, then the chain of samplers (see [`chain`]), each of which changes or
+//! A request's own processor and logit bias come first, then the chain of samplers (see [`chain`]), each of which changes or
 //! removes candidates, and at the end a draw from the softmax of what is left.
 
 mod adaptive_p;
@@ -27,16 +27,20 @@ pub use chain::samplers;
 pub use dry::Breakers;
 pub use sampling::Sampling;
 
+use std::sync::Arc;
+
 use candidates::{Candidate, Candidates};
 use chain::{Place, Stage, build_chain};
 use logprob::logprob;
 use rng::Rng;
 
+use crate::processor::LogitsProcessor;
 use crate::request::{Logprob, Request};
 
 /// A request's sampler. [`Sampler::sample`] may be called any number of times for a place;
 /// [`Sampler::accept`] leads on to the next one.
 pub(crate) struct Sampler {
+    processor: Option<Arc<dyn LogitsProcessor>>,
     bias: Vec<(u32, f32)>,
     chain: Vec<Box<dyn Stage>>,
     rng: Rng,
@@ -68,6 +72,7 @@ impl Sampler {
             bias.extend(request.stop_tokens.iter().map(|&id| (id, f32::NEG_INFINITY)));
         }
         Sampler {
+            processor: request.logits_processor.clone(),
             bias,
             chain: build_chain(sampling),
             rng: sampling.seed.map_or_else(Rng::random, Rng::new),
@@ -87,11 +92,15 @@ impl Sampler {
         history: &[u32],
         scratch: &mut Scratch,
     ) -> Result<(u32, Option<Logprob>), String> {
-        check(logits)?;
+        check(logits).map_err(|bad| format!("the model gave {bad}"))?;
         let Scratch { list, row } = scratch;
         if let Report::Before(_) = self.report {
             row.clear();
             row.extend_from_slice(logits);
+        }
+        if let Some(processor) = &self.processor {
+            processor.process(history, logits)?;
+            check(logits).map_err(|bad| format!("logits_processor gave {bad}"))?;
         }
         for &(id, bias) in &self.bias {
             logits[id as usize] += bias;
@@ -138,7 +147,7 @@ fn check(logits: &[f32]) -> Result<(), String> {
     }
     let bad = logits.iter().enumerate().find(|(_, x)| x.is_nan() || **x == f32::INFINITY);
     let (id, logit) = bad.unwrap_or((0, &f32::NAN));
-    Err(format!("the model gave {logit} as the logit of token {id}"))
+    Err(format!("{logit} as the logit of token {id}"))
 }
 
 #[cfg(test)]
