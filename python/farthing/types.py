@@ -133,15 +133,31 @@ class ToolCallDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class TextDelta:
+    """A piece of a text with its tokens."""
+
+    text: str = ""
+    tokens: tuple[int, ...] = ()
+    """The tokens that came to be handed out with it; all deltas' make up the completion's."""
+    logprobs: tuple[TokenLogprob, ...] | None = None
+    """One entry per item of `tokens`; None unless `logprobs` was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChatDelta:
     """A piece of the assistant's message; empty texts and tuples where there is nothing new."""
 
     content: str = ""
     reasoning_content: str = ""
     tool_calls: tuple[ToolCallDelta, ...] = ()
+    tokens: tuple[int, ...] = ()
+    """As in `TextDelta`; those of markers come with the next piece, or alone at the end, if
+    `logprobs` was asked for."""
+    logprobs: tuple[TokenLogprob, ...] | None = None
+    """As in `TextDelta`."""
 
     def __bool__(self) -> bool:
-        """Whether there is anything new."""
+        """Whether the message goes on with it."""
         return bool(self.content or self.reasoning_content or self.tool_calls)
 
 

@@ -90,6 +90,7 @@ BAD = {
     "--seed": "-2",
     "--n-predict": "-2",
     "--logit-bias": "99999+1",
+    "--spec-draft-n-max": "-2",
     "--stop": "",
     "--dry-sequence-breaker": "",
 }
@@ -103,6 +104,7 @@ NAMED_OTHERWISE = {
     "--mirostat-ent": "mirostat_tau",
     "--temp": "temperature",
     "--n-predict": "max_tokens",
+    "--spec-draft-n-max": "n_draft_max",
 }
 
 

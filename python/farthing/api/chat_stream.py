@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 
-from farthing.api.stream import AsyncPieces, Stream
-from farthing.types import ChatDelta
+from farthing.api.stream import AsyncPieces, Deltas, Stream
+from farthing.types import ChatDelta, TokenLogprob
 
 
 class ChatStream(Stream[ChatDelta]):
@@ -21,19 +22,15 @@ class ChatStream(Stream[ChatDelta]):
     def __aiter__(self) -> AsyncIterator[str]:
         return AsyncPieces(self, lambda delta: delta.content or None)
 
-    def deltas(self) -> Deltas:
+    def deltas(self) -> Deltas[ChatDelta, ChatDelta]:
         """Pieces of the message: content, reasoning and tool calls. Replaces iteration."""
-        return Deltas(self)
+        return Deltas(self, _with_tokens)
 
 
-class Deltas:
-    """The pieces of a chat's message, by `for` or by `async for`."""
-
-    def __init__(self, stream: ChatStream) -> None:
-        self._stream = stream
-
-    def __iter__(self) -> Iterator[ChatDelta]:
-        return self._stream._pieces()
-
-    def __aiter__(self) -> AsyncIterator[ChatDelta]:
-        return AsyncPieces(self._stream, lambda delta: delta)
+def _with_tokens(
+    delta: ChatDelta | None, tokens: tuple[int, ...], logprobs: tuple[TokenLogprob, ...] | None
+) -> ChatDelta | None:
+    # A delta without a message is for those alone who count tokens.
+    if delta is None and logprobs is None:
+        return None
+    return replace(delta or ChatDelta(), tokens=tokens, logprobs=logprobs)

@@ -66,6 +66,7 @@ class Generation(Generic[Piece]):
         self._logprobs = logprobs
         self._pending: deque[_native.Token] = deque()
         self._tokens: list[_native.Token] = []
+        self._n_given = 0
         self._clock = _Clock()
         self.finished: _native.Finished | None = None
         """The engine's last word; nothing more can be pushed."""
@@ -92,6 +93,16 @@ class Generation(Generic[Piece]):
             if (piece := self._pieces.push(token.id)) is not None:
                 return piece
         return self._pieces.flush() if self.finished is not None and not self.stopped else None
+
+    def new_tokens(self) -> tuple[tuple[int, ...], tuple[TokenLogprob, ...] | None]:
+        """The tokens that came to be handed out since the last call, and their log-probabilities.
+
+        Asked after every piece and at the end, they are those of the completion.
+        """
+        new = self._tokens[self._n_given : self._pieces.n_tokens_shown()]
+        self._n_given += len(new)
+        logprobs = tuple(map(self._logprob, new)) if self._logprobs else None
+        return tuple(token.id for token in new), logprobs
 
     def completion(self, *, cancelled: bool) -> Completion:
         """The result, as far as pieces were handed out; `cancelled` by the caller or complete."""

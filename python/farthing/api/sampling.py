@@ -119,7 +119,7 @@ class Prepared:
     stop: list[str]
     breakers: tuple[str, ...]
     """The sequence breakers of DRY, if that is on."""
-    logits_processor: list[LogitsProcessor]
+    logits_processor: list[LogitsProcessor] | None
     native: dict[str, Any]
 
     @property
@@ -172,15 +172,15 @@ def sampler_names(given: str | Iterable[str]) -> list[str]:
     return found
 
 
-def _callables(given: Any) -> list[LogitsProcessor]:
+def _callables(given: Any) -> list[LogitsProcessor] | None:
     if given is None:
-        return []
-    # A list of processors is itself callable in other libraries, and then means the same.
+        return None
+    # Other libraries' lists of processors are callable themselves, which comes to the same.
     functions = [given] if callable(given) else list(given)
     for function in functions:
         if not callable(function):
             raise RequestError(f"logits_processor must be callable, got {function!r}")
-    return functions
+    return functions or None
 
 
 def _strings(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from farthing.errors import FarthingError
+from farthing.types import TextDelta
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -15,11 +16,15 @@ if TYPE_CHECKING:
     from farthing._native import Request
     from farthing.api.dispatch import Dispatcher, Waiter
     from farthing.api.generation import Generation
-    from farthing.types import Completion
+    from farthing.types import Completion, TokenLogprob
 
 
 Piece = TypeVar("Piece")
 Shown = TypeVar("Shown")
+Delta = TypeVar("Delta")
+Make: TypeAlias = (
+    "Callable[[Piece | None, tuple[int, ...], tuple[TokenLogprob, ...] | None], Delta | None]"
+)
 
 
 class Stream(Generic[Piece]):
@@ -182,13 +187,50 @@ class Stream(Generic[Piece]):
 
 
 class TokenStream(Stream[str]):
-    """Pieces of text, by `for` or by `async for`; they join to exactly `result.text`."""
+    """Pieces of text, by `for` or by `async for`; they join to exactly `result.text`.
+
+    By `deltas()` they come with their tokens and log-probabilities.
+    """
 
     def __iter__(self) -> Iterator[str]:
         return self._pieces()
 
     def __aiter__(self) -> AsyncIterator[str]:
         return AsyncPieces(self, lambda piece: piece)
+
+    def deltas(self) -> Deltas[str, TextDelta]:
+        """Pieces with their tokens. Replaces iteration."""
+        return Deltas(self, lambda text, tokens, logprobs: TextDelta(text or "", tokens, logprobs))
+
+
+class Deltas(Generic[Piece, Delta]):
+    """The pieces of a stream with their tokens, by `for` or by `async for`."""
+
+    def __init__(self, stream: Stream[Piece], make: Make[Piece, Delta]) -> None:
+        """`make` gets a piece, its tokens and their log-probabilities, at the end without a piece.
+
+        What it gives is handed out, unless it is None.
+        """
+        self._stream = stream
+        self._make = make
+
+    def __iter__(self) -> Iterator[Delta]:
+        for piece in self._stream._pieces():
+            if (delta := self._complete(piece)) is not None:
+                yield delta
+        if (rest := self._rest()) is not None:
+            yield rest
+
+    def __aiter__(self) -> AsyncIterator[Delta]:
+        return AsyncPieces(self._stream, self._complete, self._rest)
+
+    def _complete(self, piece: Piece) -> Delta | None:
+        return self._make(piece, *self._stream._generation.new_tokens())
+
+    def _rest(self) -> Delta | None:
+        """Tokens without a piece behind the last one, if there are."""
+        tokens, logprobs = self._stream._generation.new_tokens()
+        return self._make(None, tokens, logprobs) if tokens else None
 
 
 class AsyncPieces(Generic[Piece, Shown]):
@@ -197,10 +239,19 @@ class AsyncPieces(Generic[Piece, Shown]):
     `async for` closes nothing when it is left, but it lets go of this object at once.
     """
 
-    def __init__(self, stream: Stream[Piece], show: Callable[[Piece], Shown | None]) -> None:
-        """`show` gives what the loop sees of a piece; pieces for which it is None are skipped."""
+    def __init__(
+        self,
+        stream: Stream[Piece],
+        show: Callable[[Piece], Shown | None],
+        last: Callable[[], Shown | None] = lambda: None,
+    ) -> None:
+        """`show` gives what the loop sees of a piece; pieces for which it is None are skipped.
+
+        `last` gives what it sees behind the last one, if anything.
+        """
         self._stream = stream
         self._show = show
+        self._last = last
 
     def __aiter__(self) -> AsyncIterator[Shown]:
         return self
@@ -211,6 +262,8 @@ class AsyncPieces(Generic[Piece, Shown]):
                 shown = self._show(piece)
                 if shown is not None:
                     return shown
+            if (shown := self._last()) is not None:
+                return shown
         except BaseException:
             self._stream.cancel()
             raise

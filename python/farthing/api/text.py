@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from farthing.tokenization import StopStrings
@@ -58,6 +59,8 @@ class TextSoFar:
         self._starts: list[int] = []
         """Where in the decoded text each token's part begins."""
         self._shown: list[str] = []
+        self._shown_length = 0
+        self._n_tokens_shown = 0
         self.stopped = False
         """Whether a stop string was met; nothing more is shown then."""
 
@@ -84,14 +87,16 @@ class TextSoFar:
 
         Tokens without text count if one behind them does, or if nothing is held back.
         """
-        shown = sum(map(len, self._shown))
-        if shown == self._decoded:
+        if self._shown_length == self._decoded:
             return len(self._starts)
-        return sum(1 for start in self._starts if start < shown)
+        rest = islice(self._starts, self._n_tokens_shown, None)
+        self._n_tokens_shown += sum(1 for start in rest if start < self._shown_length)
+        return self._n_tokens_shown
 
     def _show(self, settled: tuple[str, str | None]) -> str:
         shown, hit = settled
         self.stopped = hit is not None
         if shown:
             self._shown.append(shown)
+            self._shown_length += len(shown)
         return shown

@@ -147,18 +147,18 @@ impl PyEngine {
     /// Submits a generation; `params` are the fields of a request and of its sampling, the
     /// `logits_processor` callables that are called one after the other. Raises `RequestError` and
     /// `ContextLengthError` for what cannot be, and `QueueFullError`.
-    #[pyo3(signature = (tokens, params, *, logits_processor=Vec::new()))]
+    #[pyo3(signature = (tokens, params, *, logits_processor=None))]
     fn submit(
         &self,
         tokens: &Bound<'_, PyAny>,
         params: &Bound<'_, PyDict>,
-        logits_processor: Vec<Py<PyAny>>,
+        logits_processor: Option<Vec<Py<PyAny>>>,
     ) -> PyResult<PyRequest> {
         let engine = self.engine.get()?;
         let mut request = params::request(tokens, params)?;
         let raised = Raised::default();
-        if !logits_processor.is_empty() {
-            let processor = PyProcessor::new(logits_processor, raised.clone());
+        if let Some(callables) = logits_processor {
+            let processor = PyProcessor::new(callables, raised.clone());
             request.logits_processor = Some(Arc::new(processor));
         }
         PyRequest::submit(tokens.py(), engine, request, raised)
