@@ -90,7 +90,6 @@ BAD = {
     "--seed": "-2",
     "--n-predict": "-2",
     "--logit-bias": "99999+1",
-    "--spec-draft-n-max": "-2",
     "--stop": "",
     "--dry-sequence-breaker": "",
 }
@@ -104,11 +103,18 @@ NAMED_OTHERWISE = {
     "--mirostat-ent": "mirostat_tau",
     "--temp": "temperature",
     "--n-predict": "max_tokens",
-    "--spec-draft-n-max": "n_draft_max",
 }
 
 
-NEEDLESS = {"logprobs", "post_sampling_probs", "priority", "timeout", "cache_prompt", "n_draft_max"}
+NEEDLESS = {
+    "logprobs",
+    "post_sampling_probs",
+    "logits_processor",
+    "priority",
+    "timeout",
+    "cache_prompt",
+    "n_draft_max",
+}
 """Options without a flag: no probabilities are shown, and there is one request at a time."""
 
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import asyncio
 
     from farthing._native import Engine, Request
-    from farthing.types import LogitsProcessor
 
 logger = logging.getLogger("farthing")
 

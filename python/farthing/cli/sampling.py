@@ -142,10 +142,6 @@ class _Flags:
         list[str] | None,
         typer.Option("-l", "--logit-bias", help="ID+BIAS or ID-BIAS, such as 15043+1; repeatable."),
     ]
-    n_draft_max: Annotated[
-        int | None,
-        typer.Option("--spec-draft-n-max", help="Tokens guessed for a pass; 0: none."),
-    ]
     ignore_eos: Annotated[
         bool | None, typer.Option("--ignore-eos", help="Go on where the model would end.")
     ]

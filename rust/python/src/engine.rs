@@ -171,13 +171,6 @@ impl PyEngine {
         detached(tokens.py(), || engine.check(&request))
     }
 
-    /// Raises what `submit` would, but for `QueueFullError`.
-    fn check(&self, tokens: &Bound<'_, PyAny>, params: &Bound<'_, PyDict>) -> PyResult<()> {
-        let engine = self.engine.get()?;
-        let request = params::request(tokens, params)?;
-        detached(tokens.py(), || engine.check(&request))
-    }
-
     /// The logits after each token, `[n_tokens, n_vocab]`. Ctrl-C cancels it.
     fn evaluate<'py>(&self, tokens: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyArray2<f32>>> {
         let py = tokens.py();
