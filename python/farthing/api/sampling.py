@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from farthing import _native
+from farthing.api.lora import Choice
 from farthing.errors import RequestError
 from farthing.types import LogitsProcessor
 
@@ -96,6 +97,8 @@ class GenerateOptions(TypedDict, total=False):
     """Token id -> what is added to its logit; -inf forbids the token."""
     n_draft_max: int
     """Tokens guessed for a pass, at most the model's `n_draft_max` (default); 0: none."""
+    lora: str | Iterable[str] | Mapping[str, float]
+    """Adapters by name, or name -> scale; default: those that the model got without names."""
     ignore_eos: bool
     """False; True generates on where the model would end."""
     cache_prompt: bool
@@ -106,7 +109,7 @@ NAMES = tuple(GenerateOptions.__annotations__)
 
 DRY_SEQUENCE_BREAKERS = ("\n", ":", '"', "*")
 
-_NOT_NATIVE = ("stop", "samplers", "dry_sequence_breakers", "logits_processor")
+_NOT_NATIVE = ("stop", "samplers", "dry_sequence_breakers", "logits_processor", "lora")
 
 _ALIASES = {"nucleus": "top_p", "temp": "temperature", "typ": "typ_p", "typicalp": "typ_p"}
 """Further names of samplers, most of them llama.cpp's; hyphens and underscores do not count."""
@@ -121,6 +124,7 @@ class Prepared:
     """The sequence breakers of DRY, if that is on."""
     logits_processor: list[LogitsProcessor] | None
     native: dict[str, Any]
+    lora: Choice | None
 
     @property
     def logprobs(self) -> bool:
@@ -149,6 +153,7 @@ def prepare(method: str, options: Mapping[str, Any], others: Iterable[str] = ())
         breakers=breakers if native.get("dry_multiplier") else (),
         logits_processor=_callables(options.get("logits_processor")),
         native=native,
+        lora=options.get("lora"),
     )
 
 

@@ -24,6 +24,7 @@ use crate::weights::Weights;
 pub struct Adapter {
     /// Rising in the order of loading.
     id: u64,
+    lora: Lora,
     /// By the number of the target.
     pairs: HashMap<usize, Pair>,
     ignored: Vec<String>,
@@ -188,6 +189,7 @@ impl Lora {
         let tensors = Weights::new(gguf, false)?;
         let mut adapter = Adapter {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
+            lora: self.clone(),
             pairs: HashMap::new(),
             ignored: Vec::new(),
             bytes: 0,
@@ -212,6 +214,11 @@ impl Lora {
             }
         }
         Ok(adapter)
+    }
+
+    /// Whether an adapter is one of this model's.
+    pub fn owns(&self, adapter: &Adapter) -> bool {
+        Arc::ptr_eq(&self.0, &adapter.lora.0)
     }
 
     /// Sets the adapters of a pass's rows until what this returns is dropped. `kept` are those of the
