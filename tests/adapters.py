@@ -15,7 +15,7 @@ Matrix = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Pair:
-    """`b @ a` is added to a matrix; of the embedding's delta, `a` holds the rows that are looked up."""
+    """`b @ a` is added to a matrix; of the embedding, `a` has the rows looked up."""
 
     a: Matrix
     b: Matrix

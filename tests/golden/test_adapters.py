@@ -17,12 +17,13 @@ ADAPTED = re.compile(
     r"(token_embd|output"
     r"|attn_(q|k|v|qkv|gate|output|q_a|q_b|kv_a_mqa|kv_b)"
     r"|ffn_(gate|up|down)(_shexp)?|ffn_gate_inp"
-    r"|ssm_(in|out|x|dt|ba|alpha|beta)|shortconv\.(in|out)_proj)\.weight"
+    r"|ssm_(in|out|x|dt|ba|alpha|beta)|shortconv\.(in|out)_proj"
+    r"|(time|channel)_mix_(key|value|receptance|gate|output|[agw]1|[agw]2|decay_w[12]))\.weight"
 )
 SHARED = """
     gpt2 phi3 deepseek2-lite falcon-h1 gemma3n mamba lfm2 qwen2moe qwen3next cohere mpt
 """
-"""Files in `models/arch-small`: fused matrices, latents, recurrent layers, tied embeddings and more."""
+"""Files in `models/arch-small`: fused matrices, latents, recurrent layers, tied embeddings."""
 
 
 def check(model: Path, folder: Path) -> None:
@@ -46,7 +47,7 @@ def check(model: Path, folder: Path) -> None:
     with Model(write_merged(model, folder / "merged.gguf", deltas), kv_type="f32") as merged:
         expected = merged.logits(ids)
     assert np.abs(expected - base).max() > 0.05
-    # Experts may be chosen otherwise by a hair's breadth: then a position and those after it are off.
+    # Where rounding tips the choice of an expert, that position and those after it are off.
     errors = np.abs(adapted - expected).max(axis=1)
     assert np.median(errors) < 2e-4 * np.abs(expected).max()
 

@@ -173,7 +173,7 @@ impl Worker {
     fn evaluate(&mut self, command: EvaluateCommand) {
         let EvaluateCommand { id, tokens, adapters, collector } = command;
         self.jobs.insert(id, Job::Evaluate(collector));
-        self.scheduler.add(Sequence::new(id, tokens, Wants::All).with(adapters));
+        self.scheduler.add(Sequence { adapters, ..Sequence::new(id, tokens, Wants::All) });
     }
 
     /// Ends what was cancelled and what has run out of time.

@@ -6,6 +6,7 @@
 //! different adapters are computed together, and the blocks know nothing of it.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -169,11 +170,9 @@ impl Lora {
         let (file, metadata) = (gguf.path().display().to_string(), gguf.metadata());
         let wrong = |reason: String| Error::Adapter { file: file.clone(), reason };
         let model = &*self.0.architecture;
-        for (key, wanted) in [
-            ("general.type", "adapter"),
-            ("adapter.type", "lora"),
-            ("general.architecture", model),
-        ] {
+        for (key, wanted) in
+            [("general.type", "adapter"), ("adapter.type", "lora"), ("general.architecture", model)]
+        {
             let found: Option<&str> = metadata.opt(key)?;
             if found != Some(wanted) {
                 let found = found.map_or("missing".into(), |found| format!("\"{found}\""));
@@ -209,8 +208,8 @@ impl Lora {
                 return Err(wrong(format!("tensor {name}: {reason}")));
             };
             adapter.bytes += tensor.n_bytes();
-            if !adapter.pairs.contains_key(&index) {
-                adapter.pairs.insert(index, Pair::load(&tensors, &matrices[index], alpha)?);
+            if let Entry::Vacant(place) = adapter.pairs.entry(index) {
+                place.insert(Pair::load(&tensors, &matrices[index], alpha)?);
             }
         }
         Ok(adapter)
