@@ -245,7 +245,7 @@ class Model:
         """Load an adapter that requests can choose, at any time; gives its name back.
 
         `name` is the file's without its ending by default. The adapter stays in its file's memory
-        map, and the model's weights stay as they are: requests with different adapters, and without,
+        map, and the weights stay as they are: requests with different adapters, and without,
         are computed together. Raises ModelFileError or UnsupportedModelError, which name the tensor
         and both shapes where it does not fit, or RequestError if the name is taken.
         """

@@ -24,7 +24,6 @@ Repack = Annotated[
         help="Rearrange weights in memory, or leave them as in the file (default: by memory).",
     ),
 ]
-<<<<<<< HEAD
 Draft = Annotated[
     str | None,
     typer.Option(
@@ -39,7 +38,7 @@ PromptLookup = Annotated[
     typer.Option(
         "--prompt-lookup/--no-prompt-lookup", help="Guess what came after the same tokens before."
     ),
-=======
+]
 Lora = Annotated[
     list[str] | None,
     typer.Option("--lora", help="A low-rank adapter to apply, or several with commas; repeatable."),
@@ -47,7 +46,6 @@ Lora = Annotated[
 LoraScaled = Annotated[
     list[str] | None,
     typer.Option("--lora-scaled", help="The same with scales: FILE:SCALE,..."),
->>>>>>> 83c75b2 (Adapters from Python and on the command line, chosen per request)
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

@@ -38,14 +38,11 @@ def command(
     threads: flags.Threads = None,
     kv_type: flags.KvType = "f16",
     repack: flags.Repack = None,
-<<<<<<< HEAD
     model_draft: flags.Draft = None,
     draft_max: flags.DraftMax = 16,
     prompt_lookup: flags.PromptLookup = True,
-=======
     lora: flags.Lora = None,
     lora_scaled: flags.LoraScaled = None,
->>>>>>> 83c75b2 (Adapters from Python and on the command line, chosen per request)
     *,
     options: dict[str, Any],
 ) -> None:
@@ -56,27 +53,19 @@ def command(
     from farthing.api.model import Model
     from farthing.cli.repl import Repl
 
-<<<<<<< HEAD
-    with Model(
-        name,
-        draft=model_draft,
-=======
     scales = flags.adapters(lora, lora_scaled)
     if scales:
         options["lora"] = scales
     with Model(
         name,
->>>>>>> 83c75b2 (Adapters from Python and on the command line, chosen per request)
+        draft=model_draft,
         n_ctx=ctx_size,
         n_threads=threads,
         kv_type=kv_type,
         repack=repack,
-<<<<<<< HEAD
         n_draft_max=draft_max,
         prompt_lookup=prompt_lookup,
-=======
         lora={file: file for file in scales},
->>>>>>> 83c75b2 (Adapters from Python and on the command line, chosen per request)
     ) as model:
         plain = raw or model.chat_template.source is None
         if plain and (system is not None or session is not None):

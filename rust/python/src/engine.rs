@@ -3,13 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-<<<<<<< HEAD
 use farthing_engine::{Config, Engine, Forward};
-use farthing_models::{Model, Options, check_draft_vocabulary};
-=======
-use farthing_engine::{Config, Engine};
-use farthing_models::{Lora, Model, Options};
->>>>>>> 83c75b2 (Adapters from Python and on the command line, chosen per request)
+use farthing_models::{Lora, Model, Options, check_draft_vocabulary};
 use numpy::{PyArray1, PyArray2, PyArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -99,14 +94,9 @@ impl PyEngine {
             max_gap,
         };
         let info = describe(py, &model, &options, &config)?;
-<<<<<<< HEAD
-        let engine = detached(py, || Engine::start_with_draft(Box::new(model), draft, config))?;
-        Ok(PyEngine { engine: Owned::new(engine), info: info.unbind() })
-=======
         let lora = model.lora();
-        let engine = detached(py, || Engine::start(Box::new(model), config))?;
+        let engine = detached(py, || Engine::start_with_draft(Box::new(model), draft, config))?;
         Ok(PyEngine { engine: Owned::new(engine), lora, info: info.unbind() })
->>>>>>> 83c75b2 (Adapters from Python and on the command line, chosen per request)
     }
 
     /// What was loaded and the settings in use.
