@@ -147,7 +147,14 @@ impl PyEngine {
         Ok(profile)
     }
 
-<<<<<<< HEAD
+    /// Reads a low-rank adapter, which stays in its file's memory map. Raises `ModelFileError` or
+    /// `UnsupportedModelError` where the file is no adapter of this model's.
+    fn load_adapter(&self, py: Python<'_>, gguf: &PyGguf) -> PyResult<PyAdapter> {
+        self.engine.get()?;
+        let adapter = detached(py, || self.lora.load(gguf.file()))?;
+        Ok(PyAdapter(Arc::new(adapter)))
+    }
+
     /// Submits a generation; `params` are the fields of a request and of its sampling, the
     /// `logits_processor` callables that are called one after the other. Raises `RequestError` and
     /// `ContextLengthError` for what cannot be, and `QueueFullError`.
@@ -159,29 +166,13 @@ impl PyEngine {
         logits_processor: Option<Vec<Py<PyAny>>>,
     ) -> PyResult<PyRequest> {
         let engine = self.engine.get()?;
-        let mut request = params::request(tokens, params)?;
+        let mut request = params::request(tokens, params, &self.lora)?;
         let raised = Raised::default();
         if let Some(callables) = logits_processor {
             let processor = PyProcessor::new(callables, raised.clone());
             request.logits_processor = Some(Arc::new(processor));
         }
         PyRequest::submit(tokens.py(), engine, request, raised)
-=======
-    /// Reads a low-rank adapter, which stays in its file's memory map. Raises `ModelFileError` or
-    /// `UnsupportedModelError` where the file is no adapter of this model's.
-    fn load_adapter(&self, py: Python<'_>, gguf: &PyGguf) -> PyResult<PyAdapter> {
-        self.engine.get()?;
-        let adapter = detached(py, || self.lora.load(gguf.file()))?;
-        Ok(PyAdapter(Arc::new(adapter)))
-    }
-
-    /// Submits a generation; `params` are the fields of a request and of its sampling. Raises
-    /// `RequestError` and `ContextLengthError` for what cannot be, and `QueueFullError`.
-    fn submit(&self, tokens: &Bound<'_, PyAny>, params: &Bound<'_, PyDict>) -> PyResult<PyRequest> {
-        let engine = self.engine.get()?;
-        let request = params::request(tokens, params, &self.lora)?;
-        PyRequest::submit(tokens.py(), engine, request)
->>>>>>> 018f9b5 (Adapters from Python and on the command line, chosen per request)
     }
 
     /// Raises what `submit` would, but for `QueueFullError`.
