@@ -16,6 +16,7 @@ from farthing.types import LogitsProcessor
 __all__ = [
     "Adapter",
     "Breakers",
+    "Embeddings",
     "Engine",
     "Finished",
     "Gguf",
@@ -94,6 +95,9 @@ class Engine:
         self, tokens: Sequence[int], *, lora: Sequence[tuple[Adapter, float]] | None = None
     ) -> npt.NDArray[np.float32]: ...
     def load_adapter(self, gguf: Gguf) -> Adapter: ...
+    def embed(
+        self, texts: Iterable[Sequence[int]], *, pooling: str | None = None
+    ) -> Embeddings: ...
     def wait_ready(self, timeout: float) -> list[int] | None: ...
     def close(self) -> bool: ...
 
@@ -107,6 +111,18 @@ class Adapter:
     def n_bytes(self) -> int: ...
     @property
     def ignored(self) -> list[str]: ...
+
+@final
+class Embeddings:
+    """Embeddings of some texts in progress. Dropping it cancels them."""
+
+    @property
+    def id(self) -> int: ...
+    def take(
+        self, timeout: float | None = None
+    ) -> npt.NDArray[np.float32] | list[npt.NDArray[np.float32]] | None: ...
+    def watch(self) -> None: ...
+    def cancel(self) -> None: ...
 
 @final
 class Request:

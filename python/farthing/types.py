@@ -14,6 +14,10 @@ FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "timeout", "ca
 """Why a generation ended: the model or a stop string, max_tokens or a full context, the model
 after it called tools, its `timeout`, the caller."""
 
+Pooling: TypeAlias = Literal["none", "mean", "cls", "last", "rank"]
+"""What becomes of the vectors of a text's tokens: nothing, their mean, the first, the last, a
+reranker's scores."""
+
 Message: TypeAlias = Mapping[str, Any]
 """A chat message as in OpenAI's API: `role`, `content` and what the chat template knows."""
 
@@ -159,6 +163,17 @@ class ChatDelta:
     def __bool__(self) -> bool:
         """Whether the message goes on with it."""
         return bool(self.content or self.reasoning_content or self.tool_calls)
+
+
+@dataclass(frozen=True, slots=True)
+class RankedDocument:
+    """How well a document answers a query, named as in Jina's and Cohere's APIs."""
+
+    index: int
+    """Its place among the documents given."""
+    relevance_score: float
+    """The classifier's first score, as the model gives it: more is better, the range is its own."""
+    document: str
 
 
 @dataclass(frozen=True, slots=True)

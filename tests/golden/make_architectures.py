@@ -199,22 +199,8 @@ def make(name: str) -> None:
     kinds = (f"{class_name}TextConfig", f"{class_name}Config")
     kind = next(kind for kind in kinds if hasattr(transformers, kind))
     config = getattr(transformers, kind)(**{**COMMON, **values})
-    config._attn_implementation = "eager"
-    torch.manual_seed(sum(name.encode()))
-    model = getattr(transformers, f"{class_name}ForCausalLM")(config).float().eval()
-    with torch.no_grad():
-        for key, parameter in model.named_parameters():
-            # Larger weights than models begin with, so that every part shows in the logits.
-            if parameter.ndim > 1:
-                parameter.normal_(0, 0.8 * parameter.shape[-1] ** -0.5)
-            elif key.endswith("norm.weight"):
-                parameter.uniform_(0.5, 1.5)
-            elif key.endswith("bias"):
-                parameter.normal_(0, 0.1)
-        for key, buffer in model.named_buffers():
-            if key.endswith("e_score_correction_bias"):
-                buffer.uniform_(0, 0.2)
-    tokens = np.random.default_rng(0).integers(N_VOCAB, size=N_TOKENS)
+    model = randomized(getattr(transformers, f"{class_name}ForCausalLM"), config, name)
+    tokens = some_tokens()
     with torch.no_grad():
         logits = model(torch.from_numpy(tokens)[None], use_cache=False).logits[0].numpy()
     with tempfile.TemporaryDirectory() as folder:
@@ -223,8 +209,44 @@ def make(name: str) -> None:
         write(name, Path(folder), RENAMED.get(class_name, class_name), tokens, logits)
 
 
+def some_tokens() -> Any:
+    """The ids that models are given."""
+    return np.random.default_rng(0).integers(N_VOCAB, size=N_TOKENS)
+
+
+def randomized(model_class: Any, config: Any, name: str) -> Any:
+    """A model with larger weights than models begin with, so that every part shows."""
+    import torch
+
+    config._attn_implementation = "eager"
+    torch.manual_seed(sum(name.encode()))
+    model = model_class(config).float().eval()
+    with torch.no_grad():
+        for key, parameter in model.named_parameters():
+            if parameter.ndim > 1:
+                parameter.normal_(0, 0.8 * parameter.shape[-1] ** -0.5)
+            elif key.endswith(("norm.weight", "Norm.weight")):
+                parameter.uniform_(0.5, 1.5)
+            elif key.endswith("bias"):
+                parameter.normal_(0, 0.1)
+        for key, buffer in model.named_buffers():
+            if key.endswith("e_score_correction_bias"):
+                buffer.uniform_(0, 0.2)
+    return model
+
+
 def write(name: str, folder: Path, class_name: str, tokens: Any, logits: Any) -> None:
     """Write a model's file as llama.cpp's converter does, and what it should compute."""
+    path = OUTPUT / f"{name}-f32.gguf"
+    convert(folder, class_name, path)
+    np.savez_compressed(
+        OUTPUT / f"{name}.npz", tokens=tokens, hf=logits.astype(np.float32), tolerance=5e-4
+    )
+    print(name, path.stat().st_size, float(np.abs(logits).max()))
+
+
+def convert(folder: Path, class_name: str, path: Path) -> None:
+    """Have llama.cpp's converter write a file, without a vocabulary."""
     import torch
     from conversion import get_model_class
     from conversion.base import gguf
@@ -239,15 +261,10 @@ def write(name: str, folder: Path, class_name: str, tokens: Any, logits: Any) ->
             if f"{self.gguf_writer.arch}.vocab_size" not in self.gguf_writer.kv_data[0]:
                 self.gguf_writer.add_vocab_size(N_VOCAB)
 
-    path = OUTPUT / f"{name}-f32.gguf"
     with torch.inference_mode():
         WithoutVocabulary(
-            folder, gguf.LlamaFileType.ALL_F32, path, hparams=None, model_name=name
+            folder, gguf.LlamaFileType.ALL_F32, path, hparams=None, model_name=path.stem
         ).write()
-    np.savez_compressed(
-        OUTPUT / f"{name}.npz", tokens=tokens, hf=logits.astype(np.float32), tolerance=5e-4
-    )
-    print(name, path.stat().st_size, float(np.abs(logits).max()))
 
 
 if __name__ == "__main__":

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import asyncio
 
-    from farthing._native import Engine, Request
+    from farthing._native import Engine
 
 logger = logging.getLogger("farthing")
 
@@ -22,10 +22,24 @@ _WAIT = 60.0
 """Seconds in one wait; closing the engine ends it at once."""
 
 
+class Watched(Protocol):
+    """What a task can wait for: a request, or embeddings."""
+
+    @property
+    def id(self) -> int:
+        """Its number, unique within the engine."""
+
+    def watch(self) -> None:
+        """Have it reported from now on."""
+
+    def cancel(self) -> None:
+        """Give it up."""
+
+
 class Waiter:
     """A request and the task that waits for it."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Watched) -> None:
         # Not before somebody uses it: it takes as long to import as the rest of the library.
         import asyncio
 
@@ -48,7 +62,7 @@ class Dispatcher:
         self._lock = threading.RLock()
         self._thread: threading.Thread | None = None
 
-    def watch(self, request: Request) -> Waiter:
+    def watch(self, request: Watched) -> Waiter:
         """Have `ready` set on the running loop whenever the request has something to take."""
         waiter = Waiter(request)
         with self._lock:

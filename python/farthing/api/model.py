@@ -17,9 +17,11 @@ from farthing.api.chat import NAMES as CHAT_NAMES
 from farthing.api.chat import ChatSoFar, prepare_chat, shown_tokens
 from farthing.api.chat_stream import ChatStream
 from farthing.api.dispatch import Dispatcher
+from farthing.api.embedding import await_them, encode_texts, no_vectors, normalized, wait_for
 from farthing.api.generation import Generation, Piece, Pieces
 from farthing.api.locate import locate
 from farthing.api.lora import Adapters
+from farthing.api.reranking import TEMPLATE, checked, pair_ids, ranked
 from farthing.api.sampling import Prepared, prepare
 from farthing.api.stream import TokenStream
 from farthing.api.text import NoText, TextSoFar
@@ -32,12 +34,13 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from farthing.api.chat import ChatOptions
+    from farthing.api.embedding import Vectors
     from farthing.api.lora import Choice, Files
     from farthing.api.sampling import GenerateOptions
     from farthing.chat import ChatTemplate
     from farthing.chat.format import ChatFormat
     from farthing.tokenization import Tokenizer
-    from farthing.types import Completion, Message
+    from farthing.types import Completion, Message, Pooling, RankedDocument
 
 logger = logging.getLogger("farthing")
 
@@ -260,6 +263,80 @@ class Model:
         """The names of the loaded adapters."""
         return self._adapters.names()
 
+    def embed(
+        self,
+        texts: Iterable[str | Iterable[int]],
+        pooling: Pooling | None = None,
+        normalize: bool = True,
+        *,
+        truncate: bool = False,
+    ) -> Vectors:
+        """Make embeddings `[n_texts, width]` of texts, or of token ids, taken as they are.
+
+        `pooling` says what becomes of the vectors of a text's tokens: "mean", "cls" (the first),
+        "last"; "none" gives a list with all of them, `[n_tokens, width]` for each text; "rank"
+        gives the scores of a reranker. The default is what the file says, or else the mean.
+        `normalize` makes the length of a text's embedding 1. `truncate` cuts long texts to the
+        context, where they raise ContextLengthError otherwise.
+        """
+        pooling = pooling if pooling is not None else self.info["pooling"]
+        ids = self._text_ids(texts, truncate)
+        if not ids:
+            return no_vectors(self.info["n_embd"], pooling)
+        vectors = wait_for(self._engine.embed(ids, pooling=pooling))
+        return normalized(vectors, pooling) if normalize else vectors
+
+    async def aembed(
+        self,
+        texts: Iterable[str | Iterable[int]],
+        pooling: Pooling | None = None,
+        normalize: bool = True,
+        *,
+        truncate: bool = False,
+    ) -> Vectors:
+        """`embed` for asyncio; cancelling the task stops the computation."""
+        import asyncio
+
+        pooling = pooling if pooling is not None else self.info["pooling"]
+        # Many texts take longer to encode than a loop should stand still.
+        ids = await asyncio.to_thread(self._text_ids, texts, truncate)
+        if not ids:
+            return no_vectors(self.info["n_embd"], pooling)
+        embeddings = self._engine.embed(ids, pooling=pooling)
+        vectors = await await_them(embeddings, self._dispatcher)
+        return normalized(vectors, pooling) if normalize else vectors
+
+    def rerank(
+        self,
+        query: str,
+        documents: Iterable[str],
+        *,
+        top_n: int | None = None,
+        truncate: bool = False,
+    ) -> list[RankedDocument]:
+        """Order documents by how well they answer a query, the best first, and `top_n` at most.
+
+        `truncate` cuts documents to what the context and the query leave; otherwise one that is
+        too long raises ContextLengthError. Raises UnsupportedModelError if the model is no
+        reranker.
+        """
+        texts, ids = self._rerank_ids(query, documents, top_n, truncate)
+        return ranked(self.embed(ids, "rank"), texts, top_n)
+
+    async def arerank(
+        self,
+        query: str,
+        documents: Iterable[str],
+        *,
+        top_n: int | None = None,
+        truncate: bool = False,
+    ) -> list[RankedDocument]:
+        """`rerank` for asyncio; cancelling the task stops the computation."""
+        import asyncio
+
+        texts, ids = await asyncio.to_thread(self._rerank_ids, query, documents, top_n, truncate)
+        return ranked(await self.aembed(ids, "rank"), texts, top_n)
+
     def close(self) -> None:
         """End all requests and free the memory. Closing again does nothing.
 
@@ -300,6 +377,18 @@ class Model:
 
     def _ids(self, prompt: str | Iterable[int]) -> list[int]:
         return self.tokenizer.encode(prompt) if isinstance(prompt, str) else list(prompt)
+
+    def _text_ids(self, texts: Iterable[str | Iterable[int]], truncate: bool) -> list[list[int]]:
+        n_ctx = self.info["n_ctx"]
+        return encode_texts(lambda: self.tokenizer, texts, n_ctx, truncate=truncate)
+
+    def _rerank_ids(
+        self, query: str, documents: Iterable[str], top_n: int | None, truncate: bool
+    ) -> tuple[list[str], list[list[int]]]:
+        texts = checked(documents, top_n)
+        template = self._gguf.fields.get(TEMPLATE)
+        room = self.info["n_ctx"] if truncate else None
+        return texts, [pair_ids(self.tokenizer, template, query, text, room) for text in texts]
 
     @cached_property
     def _chat_format(self) -> ChatFormat:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import typer
 
-COMMANDS = ("run", "show", "tokenize", "convert", "bench")
+COMMANDS = ("run", "embed", "show", "tokenize", "convert", "bench")
 """In the order of the help; the first sentence of `command`'s documentation is the help's line."""
 
 INTERRUPTED = 130

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +73,9 @@ class Tokenizer:
         end = self.sep_id if self._parts.add_sep else self.eos_id if self._parts.add_eos else None
         self._prefix = [] if begin is None else [begin]
         self._suffix = [] if end is None else [end]
+        doubled = vocabulary.flag("add_eos_token") and vocabulary.flag("add_sep_token")
+        separator = self.sep_id if doubled else None
+        self._between = [*self._suffix, *([] if separator is None else [separator])]
         self.add_bos, self.add_eos = bool(self._prefix), bool(self._suffix)
 
         named = {self.bos_id, self.eos_id, self.unk_id, self.pad_id, self.sep_id, self.mask_id}
@@ -138,7 +141,15 @@ class Tokenizer:
             ids = encoder.encode(text)
         except (TypeError, UnicodeEncodeError) as error:
             raise _not_text(text) from error
-        return [*self._prefix, *ids, *self._suffix] if add_special else ids
+        return self.add_special(ids) if add_special else ids
+
+    def add_special(self, ids: Sequence[int]) -> list[int]:
+        """The ids of a text with BOS and EOS as the model wants them."""
+        return [*self._prefix, *ids, *self._suffix]
+
+    def add_special_pair(self, first: Sequence[int], second: Sequence[int]) -> list[int]:
+        """Two texts as a reranker reads them: in BERT `[CLS] first [SEP] second [SEP]`."""
+        return [*self._prefix, *first, *self._between, *second, *self._suffix]
 
     def encode_prompt(self, prompt: str) -> list[int]:
         """The ids of a rendered chat: special tokens parsed, BOS added unless it is written there.

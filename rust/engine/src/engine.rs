@@ -6,15 +6,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
 
-use farthing_models::{Adapters, Profile};
+use farthing_models::{Abilities, Adapters, Pooling, Profile};
 
+use crate::answer::{Answer, answer};
+use crate::embedding::{EmbeddingRequest, Embeddings};
 use crate::error::{Error, Result};
-use crate::evaluation::{Evaluation, evaluation};
+use crate::evaluation::Collector;
 use crate::forward::Forward;
 use crate::gate::Gate;
 use crate::handle::{Handle, Ready, check_thread, mailbox};
-use crate::request::{Request, check_prompt};
-use crate::worker::{Command, EvaluateCommand, GenerateCommand, Worker};
+use crate::request::{Request, check_prompt, check_texts};
+use crate::worker::{Command, EmbedCommand, EvaluateCommand, GenerateCommand, Worker};
 
 /// The engine's limits.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +82,7 @@ pub struct Engine {
     thread_id: ThreadId,
     shared: Arc<Shared>,
     n_vocab: usize,
+    abilities: Abilities,
     config: Config,
 }
 
@@ -139,7 +142,7 @@ impl Engine {
             // A state cannot go back to before a wrong guess.
             config.n_draft_max = 0;
         }
-        let n_vocab = model.n_vocab();
+        let (n_vocab, abilities) = (model.n_vocab(), model.abilities());
         let mut interrupts = vec![model.interrupt()];
         interrupts.extend(draft.as_ref().map(|draft| draft.interrupt()));
         let shared = Arc::new(Shared {
@@ -163,13 +166,15 @@ impl Engine {
             thread: Mutex::new(Some(thread)),
             shared,
             n_vocab,
+            abilities,
             config,
         })
     }
 
     /// Checks a request: a prompt that is empty or does not fit, an unknown token and a parameter
-    /// outside its range are errors.
+    /// outside its range are errors, and any for a model without logits.
     pub fn check(&self, request: &Request) -> Result<()> {
+        self.check_logits()?;
         request.validate(self.n_vocab, self.config.n_ctx)
     }
 
@@ -177,7 +182,7 @@ impl Engine {
     /// call on the engine's own thread.
     pub fn submit(&self, request: Request) -> Result<Handle> {
         self.check(&request)?;
-        self.send(|id| {
+        self.send(1, |id| {
             let (handle, outbox) = mailbox(id, self.thread_id, self.shared.gate.clone());
             let command = GenerateCommand { id, request, outbox, submitted: Instant::now() };
             (handle, Command::Generate(Box::new(command)))
@@ -186,29 +191,60 @@ impl Engine {
 
     /// Computes the logits after each of the tokens. They may be as many as the context has
     /// positions. Errors as for [`Engine::submit`].
-    pub fn evaluate(&self, tokens: Vec<u32>) -> Result<Evaluation> {
+    pub fn evaluate(&self, tokens: Vec<u32>) -> Result<Answer<Vec<f32>>> {
         self.evaluate_with(tokens, Adapters::default())
     }
 
     /// The same with adapters.
-    pub fn evaluate_with(&self, tokens: Vec<u32>, adapters: Adapters) -> Result<Evaluation> {
+    pub fn evaluate_with(&self, tokens: Vec<u32>, adapters: Adapters) -> Result<Answer<Vec<f32>>> {
+        self.check_logits()?;
         let n_ctx = self.config.n_ctx;
         check_prompt(&tokens, self.n_vocab, n_ctx, n_ctx)?;
-        let n_logits = tokens.len().saturating_mul(self.n_vocab);
-        let (evaluation, collector) = evaluation(n_logits, self.shared.gate.clone())?;
-        self.send(|id| {
-            let command = EvaluateCommand { id, tokens, adapters, collector };
-            (evaluation, Command::Evaluate(command))
+        let memory = reserve(tokens.len().saturating_mul(self.n_vocab))?;
+        self.send(1, |id| {
+            let (caller, promise) = answer(id, self.shared.gate.clone());
+            let collector = Collector::new(promise, memory);
+            (caller, Command::Evaluate(EvaluateCommand { id, tokens, adapters, collector }))
         })
     }
 
-    fn send<T>(&self, make: impl FnOnce(u64) -> (T, Command)) -> Result<T> {
+    /// Computes the embeddings of texts: for each of them a row, with [`Pooling::None`] all its tokens'
+    /// vectors one after the other, with [`Pooling::Rank`] its scores. Errors: a text that is empty or
+    /// does not fit, an unknown token, scores from a model without a classifier, a full queue, a closed
+    /// engine.
+    pub fn embed(&self, request: EmbeddingRequest) -> Result<Answer<Vec<Vec<f32>>>> {
+        let EmbeddingRequest { texts, pooling } = request;
+        check_texts(&texts, self.n_vocab, self.config.n_ctx)?;
+        let pooling = pooling.unwrap_or(self.abilities.pooling);
+        let how = match (pooling, self.abilities.classified) {
+            (Pooling::Rank, None) => return Err(Error::Unsupported(NO_CLASSIFIER)),
+            (Pooling::Rank, Some(how)) => how,
+            (how, _) => how,
+        };
+        self.send(texts.len() as u64, |id| {
+            let (caller, promise) = answer(id, self.shared.gate.clone());
+            let of = Embeddings::new(id, (pooling, how), texts.len(), promise);
+            (caller, Command::Embed(EmbedCommand { of, texts }))
+        })
+    }
+
+    /// What the model can be asked for.
+    pub fn abilities(&self) -> Abilities {
+        self.abilities
+    }
+
+    fn check_logits(&self) -> Result<()> {
+        if self.abilities.generates { Ok(()) } else { Err(Error::Unsupported(NO_LOGITS)) }
+    }
+
+    /// Sends a command that takes `n` numbers, the first of which is given to `make`.
+    fn send<T>(&self, n: u64, make: impl FnOnce(u64) -> (T, Command)) -> Result<T> {
         check_thread(self.thread_id)?;
         let mut inbox = lock(&self.inbox);
         let inbox = inbox.as_mut().ok_or(Error::Closed)?;
         self.take_place()?;
         let (caller, command) = make(inbox.next_id);
-        inbox.next_id += 1;
+        inbox.next_id += n;
         inbox.commands.send(command).map_err(|_| Error::Closed)?;
         Ok(caller)
     }
@@ -270,6 +306,19 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// Why there are no scores.
+const NO_CLASSIFIER: &str = "the model has no classifier: it is no reranker";
+/// Why there are no logits.
+const NO_LOGITS: &str = "the model is an encoder: it makes embeddings and continues no text";
+
+/// Room for so many logits.
+fn reserve(n: usize) -> Result<Vec<f32>> {
+    let mut logits = Vec::new();
+    let failed = |_| Error::Failed(format!("there is no memory for {n} logits of 4 bytes"));
+    logits.try_reserve_exact(n).map_err(failed)?;
+    Ok(logits)
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

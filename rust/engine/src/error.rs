@@ -21,6 +21,22 @@ pub enum Error {
         /// The longest prompt that would have been taken.
         limit: usize,
     },
+    /// A text to embed has more tokens than there are positions.
+    #[error("texts[{index}] has {n_tokens} tokens; the context has room for {n_ctx}")]
+    TextTooLong {
+        /// Which text.
+        index: usize,
+        /// Its tokens.
+        n_tokens: usize,
+        /// Positions of the context.
+        n_ctx: usize,
+    },
+    /// A text to embed has no tokens.
+    #[error("texts[{0}] has no tokens; it must have at least 1")]
+    EmptyText(usize),
+    /// The model does not do such a thing, in words for the user.
+    #[error("{0}")]
+    Unsupported(&'static str),
     /// A token id is not in the vocabulary.
     #[error("{place} is {id}, but the vocabulary ends at {}", n_vocab.saturating_sub(1))]
     UnknownToken {

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use farthing_models::{Page, Profile, Run};
+use farthing_models::{Abilities, Page, Pooling, Profile, Run};
 
 /// Why a forward pass gave no logits.
 #[derive(Debug, thiserror::Error)]
@@ -37,13 +37,21 @@ pub trait Forward: Send {
     /// Copies all that a page holds to another one.
     fn copy_page(&mut self, from: Page, to: Page);
 
+    /// What it can be asked for.
+    fn abilities(&self) -> Abilities;
+
     /// While this is set a pass in progress ends early with `Interrupted`, within some milliseconds.
     fn interrupt(&self) -> Arc<AtomicBool>;
 
-    /// Computes the runs and overwrites `logits` with the rows asked for, in the order of the runs.
+    /// Computes the runs and overwrites `rows` with what they ask for, in the order of the runs: first all
+    /// the logits, then all the vectors.
     /// The cache then holds the runs' positions and states; after an error their content is undefined,
     /// all earlier positions and other states being untouched.
-    fn forward(&mut self, runs: &[Run], logits: &mut Vec<f32>) -> Result<(), ForwardError>;
+    fn forward(&mut self, runs: &[Run], rows: &mut Vec<f32>) -> Result<(), ForwardError>;
+
+    /// Turns the pooled vectors of `n` sequences into what the model's head makes of them, rows of one
+    /// length.
+    fn head(&mut self, pooling: Pooling, n: usize, vectors: &mut Vec<f32>);
 
     /// Where the time of passes goes; the engine adds its own parts.
     fn profile(&self) -> Arc<Profile> {

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use farthing_models::Run;
 
+use crate::embedding::Text;
 use crate::error::Error;
 use crate::evaluation::Collector;
 use crate::gate::Flag;
@@ -17,6 +18,7 @@ use crate::speculation::{Guessing, Kind};
 pub(crate) enum Job {
     Generate(Box<Generation>),
     Evaluate(Collector),
+    Embed(Text),
 }
 
 impl Job {
@@ -24,6 +26,7 @@ impl Job {
         match self {
             Job::Generate(generation) => generation.outbox().flag(),
             Job::Evaluate(collector) => collector.flag(),
+            Job::Embed(text) => text.flag(),
         }
     }
 
@@ -31,7 +34,7 @@ impl Job {
     pub fn deadline(&self) -> Option<Instant> {
         match self {
             Job::Generate(generation) => generation.deadline(),
-            Job::Evaluate(_) => None,
+            Job::Evaluate(_) | Job::Embed(_) => None,
         }
     }
 
@@ -40,10 +43,9 @@ impl Job {
     pub fn deliver(&mut self) -> bool {
         match self {
             Job::Generate(generation) => generation.outbox_mut().deliver(),
-            Job::Evaluate(collector) => {
-                collector.deliver();
-                false
-            }
+            Job::Evaluate(collector) => collector.deliver(),
+            // A request is more than a text.
+            Job::Embed(_) => false,
         }
     }
 
@@ -51,7 +53,7 @@ impl Job {
     pub fn guess<'a>(&'a mut self, sequence: &'a Sequence) -> Option<Guessing<'a>> {
         match self {
             Job::Generate(generation) => Some(generation.guess(sequence.id, &sequence.tokens)),
-            Job::Evaluate(_) => None,
+            Job::Evaluate(_) | Job::Embed(_) => None,
         }
     }
 
@@ -69,7 +71,7 @@ impl Job {
         }
     }
 
-    /// Takes a computed run of the sequence with its rows of logits.
+    /// Takes a computed run of the sequence with its rows of logits or vectors.
     pub fn absorb(
         &mut self,
         sequence: &mut Sequence,
@@ -87,6 +89,10 @@ impl Job {
                 collector.finish();
                 Outcome::Done
             }
+            Job::Embed(text) => match text.absorb(run, rows) {
+                true => Outcome::Done,
+                false => Outcome::Continue,
+            },
         }
     }
 
@@ -95,6 +101,7 @@ impl Job {
         match self {
             Job::Generate(generation) => generation.finish(reason),
             Job::Evaluate(collector) => collector.fail(Error::Cancelled),
+            Job::Embed(text) => text.of().fail(Error::Cancelled),
         }
     }
 
@@ -102,6 +109,7 @@ impl Job {
         match self {
             Job::Generate(generation) => generation.fail(message),
             Job::Evaluate(collector) => collector.fail(Error::Failed(message)),
+            Job::Embed(text) => text.of().fail(Error::Failed(message)),
         }
     }
 }

@@ -5,13 +5,15 @@
 //! prefill phase and no decode phase, so chunked prompts, prefix reuse, parallel requests and
 //! preemption are one mechanism.
 //!
-//! [`Engine`] runs that loop on a thread of its own; [`Handle`] and [`Evaluation`] are what a caller
-//! holds of a request. The model is behind [`Forward`]: the engine never looks inside a tensor.
+//! [`Engine`] runs that loop on a thread of its own; [`Handle`] and [`Answer`] are what a caller holds of
+//! a request. The model is behind [`Forward`]: the engine never looks inside a tensor.
 
 #![forbid(unsafe_code)]
 
+mod answer;
 mod budget;
 mod catch;
+mod embedding;
 mod engine;
 mod error;
 mod evaluation;
@@ -33,9 +35,10 @@ mod speculation;
 mod states;
 mod worker;
 
+pub use answer::Answer;
+pub use embedding::EmbeddingRequest;
 pub use engine::{Config, Engine, Status};
 pub use error::{Error, Result};
-pub use evaluation::Evaluation;
 pub use forward::{Forward, ForwardError};
 pub use handle::Handle;
 pub use processor::LogitsProcessor;

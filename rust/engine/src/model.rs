@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use farthing_models::{Error, Model, Page, Profile, Run};
+use farthing_models::{Abilities, Error, Model, Page, Pooling, Profile, Run};
 
 use crate::forward::{Forward, ForwardError};
 
@@ -28,15 +28,23 @@ impl Forward for Model {
         Model::copy_page(self, from, to);
     }
 
+    fn abilities(&self) -> Abilities {
+        Model::abilities(self)
+    }
+
     fn interrupt(&self) -> Arc<AtomicBool> {
         self.interrupt()
     }
 
-    fn forward(&mut self, runs: &[Run], logits: &mut Vec<f32>) -> Result<(), ForwardError> {
-        self.forward(runs, logits).map_err(|error| match error {
+    fn forward(&mut self, runs: &[Run], rows: &mut Vec<f32>) -> Result<(), ForwardError> {
+        self.forward(runs, rows).map_err(|error| match error {
             Error::Interrupted => ForwardError::Interrupted,
             other => ForwardError::Failed(other.to_string()),
         })
+    }
+
+    fn head(&mut self, pooling: Pooling, n: usize, vectors: &mut Vec<f32>) {
+        Model::head(self, pooling, n, vectors);
     }
 
     fn profile(&self) -> Arc<Profile> {

@@ -96,6 +96,24 @@ pub(crate) fn check_prompt(
     check_ids("tokens", tokens.iter().copied(), n_vocab)
 }
 
+/// Checks texts to embed, of which each may fill the context.
+pub(crate) fn check_texts(texts: &[Vec<u32>], n_vocab: usize, n_ctx: usize) -> Result<()> {
+    if texts.is_empty() {
+        return Err(Error::parameter("texts", "an empty list", "1 text or more"));
+    }
+    for (index, tokens) in texts.iter().enumerate() {
+        let n_tokens = tokens.len();
+        if n_tokens == 0 {
+            return Err(Error::EmptyText(index));
+        }
+        if n_tokens > n_ctx {
+            return Err(Error::TextTooLong { index, n_tokens, n_ctx });
+        }
+        check_ids(&format!("texts[{index}]"), tokens.iter().copied(), n_vocab)?;
+    }
+    Ok(())
+}
+
 fn check_ids(name: &str, ids: impl Iterator<Item = u32>, n_vocab: usize) -> Result<()> {
     for (index, id) in ids.enumerate() {
         if id as usize >= n_vocab {

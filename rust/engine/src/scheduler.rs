@@ -29,6 +29,9 @@ pub(crate) struct Limits {
     pub n_ctx: usize,
     /// Sequences running at the same time.
     pub max_sequences: usize,
+    /// Whether a sequence must be computed in one run. They leave nothing behind, so that as many run
+    /// as there are pages for.
+    pub whole: bool,
     /// Rows of logits that evaluations get in one pass.
     pub max_rows: usize,
     /// Pages kept for reuse beside those in use; with 0 nothing is shared.
@@ -205,7 +208,8 @@ impl Scheduler {
     /// Moves sequences from the queue to the running ones.
     pub fn admit(&mut self) {
         let mut at = 0;
-        while self.running.len() < self.limits.max_sequences.min(self.states.capacity()) {
+        let most = if self.limits.whole { usize::MAX } else { self.limits.max_sequences };
+        while self.running.len() < most.min(self.states.capacity()) {
             if self.overtakes >= MAX_OVERTAKES {
                 at = self.promote(at);
             }
@@ -331,6 +335,9 @@ impl Scheduler {
 
     /// How many tokens of each running sequence to compute.
     fn shares(&self, budget: Budget) -> Vec<usize> {
+        if self.limits.whole {
+            return self.running.iter().map(Sequence::remaining).collect();
+        }
         let is_evaluation = |s: &Sequence| s.wants == Wants::All;
         let n_evaluations = self.running.iter().filter(|s| is_evaluation(s)).count();
         let rows = (self.limits.max_rows / n_evaluations.max(1)).max(1);
@@ -459,8 +466,13 @@ mod tests {
     use super::*;
 
     fn scheduler(n_pages: usize, max_sequences: usize) -> Scheduler {
-        let limits =
-            Limits { n_ctx: n_pages * 4, max_sequences, max_rows: 6, kept_pages: usize::MAX };
+        let limits = Limits {
+            n_ctx: n_pages * 4,
+            max_sequences,
+            whole: false,
+            max_rows: 6,
+            kept_pages: usize::MAX,
+        };
         Scheduler::new(limits, n_pages, 4, 0)
     }
 

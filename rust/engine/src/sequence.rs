@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use farthing_models::{Adapters, Page, Run, Slot, StateSlots, Wants};
+use farthing_models::{Adapters, Page, Rows, Run, Slot, StateSlots, Wants};
 
 use crate::prefix::Place;
 
@@ -37,7 +37,7 @@ pub(crate) struct Sequence {
     pub state: Option<Slot>,
     /// The slot that its next run writes the state to.
     pub next_state: Option<Slot>,
-    /// `Last` for a text to continue, `All` for one to evaluate.
+    /// `Last` for a text to continue, `All` for one to evaluate, `Vectors` for one to embed.
     pub wants: Wants,
     /// How many tokens were in the cache when it was last admitted.
     pub cached: usize,
@@ -163,7 +163,8 @@ impl Sequence {
     pub fn run(&self, n: usize) -> Run {
         let end = self.computed + n;
         let wants = match self.wants {
-            Wants::Last if end < self.n_certain() => Wants::Nothing,
+            Wants::Last | Wants::Vectors(Rows::Last) if end < self.n_certain() => Wants::Nothing,
+            Wants::Vectors(Rows::First) if self.computed > 0 => Wants::Nothing,
             // The last certain token and guesses.
             Wants::Last if self.drafted > 0 => Wants::All,
             wants => wants,

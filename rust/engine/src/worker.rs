@@ -7,11 +7,13 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
-use farthing_models::{Adapters, Part, Run, Wants};
+use farthing_models::{Adapters, Part, Pooling, Rows, Run, Wants};
 
 use crate::budget::Budget;
 use crate::catch::catch;
+use crate::embedding::{Backlog, Embeddings, Text};
 use crate::engine::{Config, Shared, Status, lock};
+use crate::error::Error;
 use crate::evaluation::Collector;
 use crate::forward::{Forward, ForwardError};
 use crate::generation::Generation;
@@ -31,6 +33,7 @@ const EVALUATION_BYTES: usize = 64 << 20;
 pub(crate) enum Command {
     Generate(Box<GenerateCommand>),
     Evaluate(EvaluateCommand),
+    Embed(EmbedCommand),
     /// The last one.
     Close,
 }
@@ -49,6 +52,11 @@ pub(crate) struct EvaluateCommand {
     pub collector: Collector,
 }
 
+pub(crate) struct EmbedCommand {
+    pub of: Embeddings,
+    pub texts: Vec<Vec<u32>>,
+}
+
 pub(crate) struct Worker {
     model: Box<dyn Forward>,
     awake: bool,
@@ -59,13 +67,18 @@ pub(crate) struct Worker {
     pace: Pace,
     /// The requests that have not ended.
     jobs: BTreeMap<u64, Job>,
+    /// The texts to embed that are not among them yet.
+    backlog: Backlog,
+    /// The requests whose texts those are or were, as long as their callers do not have the result.
+    embeddings: Vec<Arc<Embeddings>>,
     /// Those of them with new outputs.
     fresh: Vec<u64>,
     /// Requests that have ended, with outputs that their callers do not have yet.
     ended: Vec<(u64, Job)>,
     costs: Costs,
     drafter: Option<Drafter>,
-    logits: Vec<f32>,
+    /// The pass's logits, then its vectors.
+    rows: Vec<f32>,
     scratch: Scratch,
 }
 
@@ -93,6 +106,7 @@ impl Worker {
         let limits = Limits {
             n_ctx: config.n_ctx,
             max_sequences: config.max_sequences,
+            whole: model.abilities().looks_ahead,
             max_rows: EVALUATION_BYTES / row_bytes,
             kept_pages: config.kept_pages,
         };
@@ -106,11 +120,13 @@ impl Worker {
             scheduler,
             pace: Pace::default(),
             jobs: BTreeMap::new(),
+            backlog: Backlog::default(),
+            embeddings: Vec::new(),
             fresh: Vec::new(),
             ended: Vec::new(),
             costs: Costs::default(),
             drafter,
-            logits: Vec::new(),
+            rows: Vec::new(),
             scratch: Scratch::default(),
         }
     }
@@ -124,6 +140,7 @@ impl Worker {
         while worker.receive() {
             let part = profile.enter(Part::Engine);
             worker.sweep();
+            worker.feed();
             if !worker.jobs.is_empty() {
                 worker.set_awake(true);
                 worker.step();
@@ -135,6 +152,7 @@ impl Worker {
         for job in worker.jobs.values_mut() {
             job.stop(FinishReason::Cancelled);
         }
+        worker.embeddings.iter().for_each(|of| of.fail(Error::Cancelled));
         worker.set_awake(false);
     }
 
@@ -142,7 +160,7 @@ impl Worker {
     /// when the engine is closed.
     fn receive(&mut self) -> bool {
         loop {
-            let command = if self.jobs.is_empty() {
+            let command = if self.jobs.is_empty() && self.backlog.is_empty() {
                 self.set_awake(false);
                 self.commands.recv().ok()
             } else {
@@ -154,6 +172,7 @@ impl Worker {
             match command {
                 Some(Command::Generate(command)) => self.generate(*command),
                 Some(Command::Evaluate(command)) => self.evaluate(command),
+                Some(Command::Embed(command)) => self.embed(command),
                 Some(Command::Close) | None => return false,
             }
         }
@@ -176,10 +195,44 @@ impl Worker {
         self.scheduler.add(Sequence { adapters, ..Sequence::new(id, tokens, Wants::All) });
     }
 
+    fn embed(&mut self, command: EmbedCommand) {
+        let of = Arc::new(command.of);
+        self.backlog.add(of.clone(), command.texts);
+        self.embeddings.push(of);
+    }
+
+    /// Takes texts from the backlog, enough for the next pass and no more: who asks for something
+    /// else meanwhile is then next.
+    fn feed(&mut self) {
+        let texts = self.jobs.values().filter_map(|job| match job {
+            Job::Embed(text) => Some(text.n_tokens()),
+            _ => None,
+        });
+        let mut taken: usize = texts.sum();
+        loop {
+            // One text may be too long for a pass.
+            let room = if taken == 0 { usize::MAX } else { self.whole().saturating_sub(taken) };
+            let Some((id, text, tokens)) = self.backlog.next(room) else {
+                return;
+            };
+            taken += tokens.len();
+            let rows = text.of().how.rows();
+            // Where all tokens but the last are only what comes before it, others may have them.
+            let shares = rows == Rows::Last && !self.model.abilities().looks_ahead;
+            let sequence = Sequence::new(id, tokens, Wants::Vectors(rows));
+            self.scheduler.add(sequence.sharing(shares.then_some(Request::default().namespace)));
+            self.jobs.insert(id, Job::Embed(text));
+        }
+    }
+
     /// Ends what was cancelled and what has run out of time.
     fn sweep(&mut self) {
+        self.backlog.sweep();
         let now = Instant::now();
         let mut over = Vec::new();
+        for of in self.embeddings.iter().filter(|of| of.is_cancelled()) {
+            of.fail(Error::Cancelled);
+        }
         for (&id, job) in &self.jobs {
             if job.flag().load(Ordering::SeqCst) {
                 over.push((id, FinishReason::Cancelled));
@@ -191,7 +244,7 @@ impl Worker {
             self.end(id, true, |job| job.stop(reason));
         }
         // Not after the next pass.
-        if !over.is_empty() {
+        if !over.is_empty() || self.embeddings.iter().any(|of| of.has_ended()) {
             self.publish();
         }
     }
@@ -205,18 +258,27 @@ impl Worker {
         }
     }
 
-    /// A request has its last output.
-    fn retire(&mut self, id: u64) {
+    /// A request has its last output, or one of its texts, which is given back, its last run.
+    fn retire(&mut self, id: u64) -> Option<Text> {
         self.drafter.iter_mut().for_each(|drafter| drafter.forget(id));
-        if let Some(job) = self.jobs.remove(&id) {
-            self.shared.unfinished.fetch_sub(1, Ordering::SeqCst);
-            self.ended.push((id, job));
+        match self.jobs.remove(&id)? {
+            Job::Embed(text) => Some(text),
+            job => {
+                self.shared.unfinished.fetch_sub(1, Ordering::SeqCst);
+                self.ended.push((id, job));
+                None
+            }
         }
+    }
+
+    /// Tokens of a pass, at most.
+    fn whole(&self) -> usize {
+        self.config.n_batch.max(self.config.max_sequences)
     }
 
     /// The tokens of the next pass. One that would go far beyond a deadline has fewer.
     fn budget(&self) -> Budget {
-        let whole = self.config.n_batch.max(self.config.max_sequences);
+        let whole = self.whole();
         let running = self.jobs.iter().filter(|(id, _)| self.scheduler.running(**id).is_some());
         let deadline = running.filter_map(|(_, job)| job.deadline()).min();
         let within = |time: Duration| self.pace.tokens_in(time).max(self.config.max_sequences);
@@ -303,30 +365,36 @@ impl Worker {
         }
     }
 
-    /// Fills `logits`; every failure becomes an error.
+    /// Fills `rows`; every failure becomes an error.
     fn forward(&mut self, step: &Step) -> Result<(), ForwardError> {
-        let (model, logits) = (&mut self.model, &mut self.logits);
-        catch("the forward pass", || model.forward(&step.runs, logits))
+        let (model, rows) = (&mut self.model, &mut self.rows);
+        catch("the forward pass", || model.forward(&step.runs, rows))
             .map_err(ForwardError::Failed)??;
-        let n_rows: usize = step.runs.iter().map(|run| run.n_rows()).sum();
-        let n_vocab = self.model.n_vocab();
-        if self.logits.len() != n_rows * n_vocab {
+        let (n_vocab, width) = (self.model.n_vocab(), self.model.abilities().width);
+        let n_logits = step.runs.iter().map(|run| run.n_rows()).sum::<usize>();
+        let n_vectors = step.runs.iter().map(|run| run.n_vectors()).sum::<usize>();
+        if self.rows.len() != n_logits * n_vocab + n_vectors * width {
             return Err(ForwardError::Failed(format!(
-                "the forward pass gave {} logits instead of {n_rows} rows of {n_vocab}",
-                self.logits.len()
+                "the forward pass gave {} numbers instead of {n_logits} rows of {n_vocab} and \
+                 {n_vectors} of {width}",
+                self.rows.len()
             )));
         }
         Ok(())
     }
 
-    /// Hands the rows of logits to their requests.
+    /// Hands the rows to their requests.
     fn absorb(&mut self, step: &Step) {
-        let n_vocab = self.model.n_vocab();
-        let mut rest = self.logits.as_mut_slice();
+        let (n_vocab, width) = (self.model.n_vocab(), self.model.abilities().width);
+        let n_vectors: usize = step.runs.iter().map(|run| run.n_vectors()).sum();
+        let n_logits = self.rows.len() - n_vectors * width;
+        let (mut logits, mut vectors) = self.rows.split_at_mut(n_logits);
         let mut outcomes = Vec::with_capacity(step.ids.len());
         for (id, run) in step.ids.iter().zip(&step.runs) {
-            let (rows, others) = mem::take(&mut rest).split_at_mut(run.n_rows() * n_vocab);
-            rest = others;
+            let rows = match run.n_vectors() {
+                0 => take(&mut logits, run.n_rows() * n_vocab),
+                n => take(&mut vectors, n * width),
+            };
             let (Some(job), Some(sequence)) =
                 (self.jobs.get_mut(id), self.scheduler.running_mut(*id))
             else {
@@ -339,13 +407,40 @@ impl Worker {
             outcomes.push(outcome);
         }
         self.scheduler.absorb(step, &outcomes);
+        let mut texts = Vec::new();
         for (&id, outcome) in step.ids.iter().zip(outcomes) {
             match outcome {
                 Outcome::Continue => {}
                 Outcome::Append(_) => self.fresh.push(id),
-                Outcome::Done | Outcome::Failed => self.retire(id),
+                Outcome::Done | Outcome::Failed => texts.extend(self.retire(id)),
             }
         }
+        for pooling in Pooling::ALL {
+            let asks = |text: &mut Text| text.of().pooling == pooling;
+            let texts: Vec<Text> = texts.extract_if(.., asks).collect();
+            if !texts.is_empty() {
+                self.finish(pooling, texts);
+            }
+        }
+    }
+
+    /// Makes embeddings of texts whose vectors are there.
+    fn finish(&mut self, pooling: Pooling, mut texts: Vec<Text>) {
+        let pooled: Vec<Vec<f32>> = texts.iter_mut().map(Text::take_pooled).collect();
+        if pooling == Pooling::None {
+            texts.iter().zip(pooled).for_each(|(text, vectors)| text.finish(vectors));
+            return;
+        }
+        let (model, n, mut rows) = (&mut self.model, texts.len(), pooled.concat());
+        if let Err(message) = catch("the head", || model.head(pooling, n, &mut rows)) {
+            texts.iter().for_each(|text| text.of().fail(Error::Failed(message.clone())));
+            return;
+        }
+        let width = rows.len() / n;
+        texts
+            .iter()
+            .zip(rows.chunks_exact(width))
+            .for_each(|(text, row)| text.finish(row.to_vec()));
     }
 
     /// Gives out what is new. Whoever has it finds the engine's state up to date.
@@ -353,7 +448,7 @@ impl Worker {
         let pager = self.scheduler.pager();
         *lock(&self.shared.status) = Status {
             running: self.scheduler.n_running(),
-            waiting: self.scheduler.n_waiting(),
+            waiting: self.scheduler.n_waiting() + self.backlog.len(),
             n_pages: pager.n_pages(),
             used_pages: pager.n_held(),
             kept_pages: pager.n_kept(),
@@ -366,6 +461,14 @@ impl Worker {
         for (id, mut job) in self.ended.drain(..) {
             told.extend(job.deliver().then_some(id));
         }
+        self.embeddings.retain(|of| {
+            let ended = of.has_ended();
+            if ended {
+                self.shared.unfinished.fetch_sub(1, Ordering::SeqCst);
+                told.extend(of.deliver().then_some(of.id()));
+            }
+            !ended
+        });
         self.shared.ready.push(told);
     }
 
@@ -375,4 +478,11 @@ impl Worker {
             self.model.awake(awake);
         }
     }
+}
+
+/// Takes the first `n` of a slice.
+fn take<'a>(rest: &mut &'a mut [f32], n: usize) -> &'a mut [f32] {
+    let (first, others) = mem::take(rest).split_at_mut(n);
+    *rest = others;
+    first
 }

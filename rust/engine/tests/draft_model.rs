@@ -10,7 +10,7 @@ use common::*;
 use farthing_engine::{
     Config, Engine, FinishReason, Forward, ForwardError, Handle, Request, Sampling,
 };
-use farthing_models::Run;
+use farthing_models::{Abilities, Pooling, Run};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -195,6 +195,19 @@ impl Forward for Broken {
     }
 
     fn copy_page(&mut self, _from: u32, _to: u32) {}
+
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            generates: true,
+            looks_ahead: false,
+            width: 1,
+            embedding: 1,
+            pooling: Pooling::Mean,
+            classified: None,
+        }
+    }
+
+    fn head(&mut self, _pooling: Pooling, _n: usize, _vectors: &mut Vec<f32>) {}
 
     fn awake(&mut self, _awake: bool) {}
 }

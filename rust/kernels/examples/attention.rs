@@ -39,12 +39,13 @@ fn main() {
         let pages: Vec<u32> = (0..(ROOM / PAGE) as u32).collect();
         let k = noise(ROOM * kv_heads * dim);
         for layer in &mut layers {
-            layer.write(&team, &[Span { row: 0, n: ROOM, start: 0, pages: &pages }], &k, &k);
+            let all = Span { row: 0, n: ROOM, start: 0, end: ROOM, pages: &pages };
+            layer.write(&team, &[all], &k, &k);
         }
         for (name, sequences, n, start) in ROWS {
             let pages_of = |s: usize| &pages[s * ROOM / sequences / PAGE..];
-            let spans: Vec<Span> =
-                (0..sequences).map(|s| Span { row: s * n, n, start, pages: pages_of(s) }).collect();
+            let span = |s| Span { row: s * n, n, start, end: start + n, pages: pages_of(s) };
+            let spans: Vec<Span> = (0..sequences).map(span).collect();
             let q = noise(sequences * n * heads * dim);
             let mut out = vec![0.0; q.len()];
             let mut best = vec![f64::INFINITY; n_layers];

@@ -2,9 +2,9 @@
 //!
 //! The plain algorithm, for one query `q` at position `t`: `s[p] = scale * q · k[p]` for the visible
 //! positions `p` ([`Mask`]), `w = softmax(s)`, `out = sum w[p] * v[p]`. Before the softmax a score may be
-//! capped, `cap * tanh(s[p] / cap)` (Gemma 2, arXiv:2408.00118), and lessened by `slope * |p - t|` (ALiBi,
-//! arXiv:2108.12409); in the softmax there may be one more score for each head, a sink, that has no value
-//! (gpt-oss, arXiv:2508.10925).
+//! capped, `cap * tanh(s[p] / cap)` (Gemma 2, arXiv:2408.00118), lessened by `slope * |p - t|` (ALiBi,
+//! arXiv:2108.12409) or moved by a number that depends on `p - t` (T5, arXiv:1910.10683); in the softmax
+//! there may be one more score for each head, a sink, that has no value (gpt-oss, arXiv:2508.10925).
 //!
 //! Here a task is one KV head and a tile of queries: all query heads that share it, of several
 //! consecutive tokens, are rows of one small matrix. A page's keys and values are unpacked once for all
@@ -25,6 +25,7 @@ use crate::profile::Part;
 use crate::raw::RawMut;
 use crate::team::Team;
 
+mod distances;
 mod mask;
 mod page;
 mod product;
@@ -33,6 +34,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+pub use distances::Distances;
 pub use mask::Mask;
 use page::{Pages, Scratch};
 use rows::Rows;
@@ -60,6 +62,8 @@ pub struct Attention<'a> {
     pub softcap: Option<f32>,
     /// For each query head, how much a score loses for each position between query and key.
     pub slopes: Option<&'a [f32]>,
+    /// For each query head and distance, what is added to a score.
+    pub distances: Option<&'a Distances>,
     /// For each query head, a score without a value.
     pub sinks: Option<&'a [f32]>,
     /// Whether queries, keys, values and the softmax's weights may be rounded to bfloat16, a relative
@@ -77,6 +81,7 @@ impl Attention<'_> {
             mask: Mask::Causal,
             softcap: None,
             slopes: None,
+            distances: None,
             sinks: None,
             rounded: false,
         }
@@ -115,12 +120,14 @@ fn attention_at(
     for numbers in [what.slopes, what.sinks].into_iter().flatten() {
         assert_eq!(numbers.len(), what.heads, "one number for each head");
     }
+    assert!(what.distances.is_none_or(|d| d.heads() == what.heads), "numbers for each head");
     let (pages, page_bytes) = (layer.pages(), layer.ty().page_bytes(shape));
     for span in spans {
         let rows = span.row + span.n;
         assert!(rows * what.heads * shape.k_dim <= q.len());
         assert!(rows * what.heads * shape.v_dim <= out.len());
-        let span_pages = &span.pages[..(span.start + span.n).div_ceil(PAGE)];
+        assert!(span.start + span.n <= span.end);
+        let span_pages = &span.pages[..span.end.div_ceil(PAGE)];
         assert!(span_pages.iter().all(|&p| (p as usize + 1) * page_bytes <= pages.len()));
     }
     let group = what.heads / shape.heads;
@@ -262,10 +269,11 @@ impl Job<'_> {
             n: task.n * self.group,
             group: self.group,
             first: span.start + task.first,
-            end: span.start + span.n,
+            end: span.end,
             mask: self.what.mask,
             softcap: self.what.softcap,
-            slopes: self.what.slopes.map(|s| &s[heads]),
+            slopes: self.what.slopes.map(|s| &s[heads.clone()]),
+            distances: self.what.distances.map(|d| d.of(heads)),
         }
     }
 

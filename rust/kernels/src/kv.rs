@@ -172,6 +172,8 @@ pub struct Span<'a> {
     pub n: usize,
     /// The first row's position.
     pub start: usize,
+    /// How many positions the sequence has.
+    pub end: usize,
     /// The sequence's pages.
     pub pages: &'a [u32],
 }

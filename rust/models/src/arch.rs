@@ -10,12 +10,14 @@ use crate::weights::Weights;
 mod apertus;
 mod arcee;
 mod baichuan;
+mod bert;
 mod bloom;
 mod cohere2;
 mod command_r;
 mod deepseek2;
 mod dots1;
 mod ernie4_5_moe;
+mod eurobert;
 mod exaone4;
 mod falcon;
 mod falcon_h1;
@@ -24,6 +26,7 @@ mod gemma2;
 mod gemma3;
 mod gemma3n;
 mod gemma4;
+mod gemma_embedding;
 mod glm4;
 mod glm4moe;
 mod gpt2;
@@ -34,6 +37,8 @@ mod granitehybrid;
 mod granitemoe;
 mod hunyuan;
 mod jamba;
+mod jina_bert_v2;
+mod jina_bert_v3;
 mod lfm2;
 mod llama;
 mod llama4;
@@ -42,15 +47,18 @@ mod mamba2;
 mod minicpm;
 mod minicpm3;
 mod mistral3;
+mod modern_bert;
 mod mpt;
 mod nemotron;
 mod nemotron_h;
+mod nomic_bert;
 mod olmo;
 mod olmo2;
 mod phi2;
 mod phimoe;
 mod qwen;
 mod qwen2;
+mod qwen3;
 mod qwen3moe;
 mod qwen3next;
 mod recurrent;
@@ -60,6 +68,7 @@ mod seed_oss;
 mod smollm3;
 mod stablelm;
 mod starcoder2;
+mod t5encoder;
 
 /// Builds a model from its parameters and weights.
 type Build = fn(&Params, &Weights) -> Result<Decoder>;
@@ -69,6 +78,7 @@ static ARCHITECTURES: &[(&str, Build)] = &[
     ("apertus", apertus::build),
     ("arcee", arcee::build),
     ("baichuan", baichuan::build),
+    ("bert", bert::build),
     ("bloom", bloom::build),
     ("chatglm", llama::build),
     ("cohere2", cohere2::build),
@@ -77,11 +87,13 @@ static ARCHITECTURES: &[(&str, Build)] = &[
     ("dots1", dots1::build),
     ("ernie4_5", llama::build),
     ("ernie4_5-moe", ernie4_5_moe::build),
+    ("eurobert", eurobert::build),
     ("exaone", qwen2::build),
     ("exaone4", exaone4::build),
     ("falcon", falcon::build),
     ("falcon-h1", falcon_h1::build),
     ("gemma", gemma::build),
+    ("gemma-embedding", gemma_embedding::build),
     ("gemma2", gemma2::build),
     ("gemma3", gemma3::build),
     ("gemma3n", gemma3n::build),
@@ -98,6 +110,8 @@ static ARCHITECTURES: &[(&str, Build)] = &[
     ("hunyuan-moe", hunyuan::build),
     ("internlm2", llama::build),
     ("jamba", jamba::build),
+    ("jina-bert-v2", jina_bert_v2::build),
+    ("jina-bert-v3", jina_bert_v3::build),
     ("lfm2", lfm2::build),
     ("lfm2moe", lfm2::build),
     ("llama", llama::build),
@@ -107,9 +121,12 @@ static ARCHITECTURES: &[(&str, Build)] = &[
     ("minicpm", minicpm::build),
     ("minicpm3", minicpm3::build),
     ("mistral3", mistral3::build),
+    ("modern-bert", modern_bert::build),
     ("mpt", mpt::build),
     ("nemotron", nemotron::build),
     ("nemotron_h", nemotron_h::build),
+    ("nomic-bert", nomic_bert::build),
+    ("nomic-bert-moe", nomic_bert::with_experts),
     ("olmo", olmo::build),
     ("olmo2", olmo2::build),
     ("olmoe", qwen2::build),
@@ -119,7 +136,7 @@ static ARCHITECTURES: &[(&str, Build)] = &[
     ("qwen", qwen::build),
     ("qwen2", qwen2::build),
     ("qwen2moe", qwen2::build),
-    ("qwen3", qwen2::build),
+    ("qwen3", qwen3::build),
     ("qwen35", qwen3next::tiled),
     ("qwen35moe", qwen3next::tiled),
     ("qwen3moe", qwen3moe::build),
@@ -130,6 +147,7 @@ static ARCHITECTURES: &[(&str, Build)] = &[
     ("smollm3", smollm3::build),
     ("stablelm", stablelm::build),
     ("starcoder2", starcoder2::build),
+    ("t5encoder", t5encoder::build),
 ];
 
 /// The names that are known.

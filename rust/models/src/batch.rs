@@ -1,5 +1,7 @@
 //! What one forward pass computes: plain data handed down by the engine.
 
+use std::ops::Range;
+
 use crate::lora::Adapters;
 
 /// A page number in the KV cache; every layer has memory for every page.
@@ -44,15 +46,40 @@ pub enum Wants {
     Last,
     /// Those after every token of the run.
     All,
+    /// No logits but the vectors that they would be made of.
+    Vectors(Rows),
+}
+
+/// Of which tokens of a sequence something is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rows {
+    /// The first.
+    First,
+    /// The last.
+    Last,
+    /// All.
+    All,
 }
 
 impl Run {
     /// How many rows of logits the run gets.
     pub fn n_rows(&self) -> usize {
+        if matches!(self.wants, Wants::Vectors(_)) { 0 } else { self.wanted().len() }
+    }
+
+    /// How many vectors the run gets.
+    pub fn n_vectors(&self) -> usize {
+        if matches!(self.wants, Wants::Vectors(_)) { self.wanted().len() } else { 0 }
+    }
+
+    /// The tokens of which something is wanted.
+    pub(crate) fn wanted(&self) -> Range<usize> {
+        let n = self.tokens.len();
         match self.wants {
-            Wants::Nothing => 0,
-            Wants::Last => 1,
-            Wants::All => self.tokens.len(),
+            Wants::Nothing => n..n,
+            Wants::Last | Wants::Vectors(Rows::Last) => n - 1..n,
+            Wants::All | Wants::Vectors(Rows::All) => 0..n,
+            Wants::Vectors(Rows::First) => 0..1,
         }
     }
 }

@@ -7,14 +7,16 @@ use farthing_kernels::norm::Norm;
 use farthing_kernels::profile::Part;
 use farthing_kernels::recurrence::Turn;
 use farthing_kernels::rope::Rotations;
-use farthing_kernels::vector::{add, scale, softcap};
+use farthing_kernels::vector::{add, add_bias, scale, softcap};
 use farthing_kernels::{Activations, Team};
 
+use crate::abilities::{Abilities, Pooling};
 use crate::batch::Run;
 use crate::blocks::{AltUpEnds, Batch, PerLayerInputs, Scratch};
 use crate::cache::{Cache, StateShape};
 use crate::description::{Description, LayerShape};
 use crate::error::{Error, Result};
+use crate::head::Head;
 use crate::layer::Layer;
 use crate::lora::Lora;
 use crate::rope::Rope;
@@ -26,14 +28,16 @@ pub struct Decoder {
     about: Description,
     embedding: Linear,
     positions: Option<Linear>,
+    token_type: Option<Vec<f32>>,
     embedding_norm: Option<Norm>,
     per_layer: Option<PerLayerInputs>,
     altup: Option<AltUpEnds>,
     layers: Vec<Layer>,
     /// The last layer that keeps anything of a sequence. Those after it compute nothing but outputs.
     last_keeping: usize,
-    output_norm: Norm,
-    output: Linear,
+    output_norm: Option<Norm>,
+    output: Option<Linear>,
+    head: Head,
     lora: Lora,
     memory: Memory,
 }
@@ -109,10 +113,15 @@ impl Decoder {
         let d = about.d;
         let n_vocab = weights.shape("token_embd.weight")?.get(1).copied().unwrap_or(1);
         let embedding = weights.table("token_embd", n_vocab, d)?;
-        let output = if weights.has("output.weight") {
-            weights.linear("output", n_vocab, d)?
-        } else {
-            embedding.clone()
+        let output = || match weights.has("output.weight") {
+            true => weights.linear("output", n_vocab, d),
+            false => Ok(embedding.clone()),
+        };
+        let token_type = || -> Result<_> {
+            let n = weights.shape("token_types.weight")?.get(1).copied().unwrap_or(1);
+            let mut types = weights.matrix("token_types.weight", n, d)?;
+            types.truncate(d);
+            Ok(types)
         };
         let positions = || {
             let n = weights.shape("position_embd.weight")?.get(1).copied().unwrap_or(1);
@@ -126,6 +135,7 @@ impl Decoder {
         let norm = |name: &str| weights.norm(name, d, about.norm);
         Ok(Decoder {
             positions: about.embedding.positions.then(positions).transpose()?,
+            token_type: about.embedding.types.then(token_type).transpose()?,
             embedding_norm: about.embedding.norm.then(|| norm("token_embd_norm")).transpose()?,
             per_layer: per_layer.transpose()?,
             altup: altup.transpose()?,
@@ -133,9 +143,10 @@ impl Decoder {
             layers: (0..n_layers)
                 .map(|i| Layer::load(weights, &about, i))
                 .collect::<Result<_>>()?,
-            output_norm: norm(about.output.norm)?,
+            output_norm: about.output.norm.map(norm).transpose()?,
+            output: about.output.logits.then(output).transpose()?,
+            head: Head::load(weights, &about)?,
             embedding,
-            output,
             lora: weights.lora().clone(),
             about,
             memory: Memory { d, ..Memory::default() },
@@ -144,7 +155,30 @@ impl Decoder {
 
     /// Entries of the vocabulary.
     pub fn n_vocab(&self) -> usize {
-        self.output.rows()
+        self.embedding.rows()
+    }
+
+    /// What it can be asked for.
+    pub fn abilities(&self) -> Abilities {
+        let looks_ahead = self.about.looks_ahead();
+        Abilities {
+            generates: self.output.is_some() && !looks_ahead,
+            looks_ahead,
+            width: self.about.d,
+            embedding: self.head.width(),
+            pooling: self.head.pooling(),
+            classified: self.head.classified(),
+        }
+    }
+
+    /// Applies the head, see [`crate::Model::head`].
+    pub fn finish(&mut self, team: &Team, pooling: Pooling, n: usize, vectors: &mut Vec<f32>) {
+        let _part = team.part(Part::Head);
+        match pooling {
+            Pooling::None => {}
+            Pooling::Rank => self.head.classify(team, n, vectors),
+            _ => self.head.embed(team, n, vectors),
+        }
     }
 
     /// What its matrices have in common about adapters.
@@ -163,10 +197,9 @@ impl Decoder {
         short.chain(self.n_positions()).min().unwrap_or(usize::MAX)
     }
 
-    /// What each layer that stores keys and values keeps in the cache.
+    /// What each part of the cache holds.
     pub fn kv_shapes(&self) -> Vec<KvShape> {
-        let stored = self.about.layers.iter().filter(|layer| layer.stores());
-        stored.map(|layer| layer.attention.kv).collect()
+        self.about.caches()
     }
 
     /// What each block with a state keeps of a sequence.
@@ -180,14 +213,13 @@ impl Decoder {
         team: &Team,
         cache: &mut Cache,
         runs: &[Run],
-        logits: &mut Vec<f32>,
+        rows: &mut Vec<f32>,
     ) -> Result<()> {
-        let d = self.about.d;
         let (spans, wanted, turns) = (spans(runs), Wanted::new(runs), turns(runs));
         let n_rows = runs.iter().map(|run| run.tokens.len()).sum();
         let kept = (wanted.rows.len() < n_rows).then_some(wanted.rows.as_slice());
         let lora = self.lora.clone();
-        let _adapters = lora.begin(runs, kept);
+        let _adapters = lora.begin(runs, &wanted);
         self.embed(team, runs)?;
         let mut places = std::mem::take(&mut self.memory.places);
         let [every, some] = &mut places;
@@ -212,29 +244,51 @@ impl Decoder {
             }
         }
         self.memory.places = places;
-        logits.clear();
+        rows.clear();
         if team.interrupted() {
             return Err(Error::Interrupted);
         }
-        let Memory { stream, streams, blocks, x, .. } = &mut self.memory;
-        if !stream.is_empty() {
-            if let Some(altup) = &self.altup {
-                altup.merge(team, streams, &mut blocks.altup, stream);
-            }
-            let n = stream.len() / d;
-            self.output_norm.apply(team, stream, x.reset(n, d));
-            let _part = team.part(Part::Head);
-            logits.resize(n * self.output.rows(), 0.0);
-            linear(team, x, &mut [(&self.output, &mut logits[..])]);
-            let output = &self.about.output;
-            if output.scale != 1.0 {
-                scale(team, logits, output.scale);
-            }
-            if let Some(cap) = output.softcap {
-                softcap(team, logits, cap);
-            }
+        if !self.memory.stream.is_empty() {
+            self.output(team, &wanted, rows);
         }
         if team.interrupted() { Err(Error::Interrupted) } else { Ok(()) }
+    }
+
+    /// Makes logits and vectors of the stream.
+    fn output(&mut self, team: &Team, wanted: &Wanted, rows: &mut Vec<f32>) {
+        let _part = team.part(Part::Head);
+        let Memory { stream, streams, x, blocks, d, .. } = &mut self.memory;
+        let (n, d) = (stream.len() / *d, *d);
+        if let Some(altup) = &self.altup {
+            altup.merge(team, streams, &mut blocks.altup, stream);
+        }
+        match &self.output_norm {
+            Some(norm) => norm.apply(team, stream, x.reset(n, d)),
+            None => x.reset(n, d).copy_from_slice(stream),
+        }
+        let n_logits = match &self.output {
+            Some(output) => wanted.logits.len() * output.rows(),
+            None => 0,
+        };
+        rows.resize(n_logits, 0.0);
+        for &row in &wanted.vectors {
+            rows.extend_from_slice(&x.floats()[row * d..(row + 1) * d]);
+        }
+        let (Some(matrix), false) = (&self.output, wanted.logits.is_empty()) else {
+            return;
+        };
+        if wanted.logits.len() < n {
+            x.keep(&wanted.logits);
+        }
+        let logits = &mut rows[..n_logits];
+        linear(team, x, &mut [(matrix, &mut *logits)]);
+        let output = &self.about.output;
+        if output.scale != 1.0 {
+            scale(team, logits, output.scale);
+        }
+        if let Some(cap) = output.softcap {
+            softcap(team, logits, cap);
+        }
     }
 
     /// Fills the stream.
@@ -253,6 +307,9 @@ impl Decoder {
         if let Some(table) = &self.positions {
             table.rows_of(team, runs.iter().flat_map(|r| r.start..r.start + r.tokens.len()), out);
             add(team, stream, out);
+        }
+        if let Some(row) = &self.token_type {
+            add_bias(team, stream, row);
         }
         if let Some(norm) = &self.embedding_norm {
             norm.apply_in_place(team, &mut stream[..]);

@@ -2,17 +2,22 @@
 
 use farthing_kernels::activation::Activation;
 use farthing_kernels::attention::Mask;
+use farthing_kernels::kv::KvShape;
 use farthing_kernels::norm::NormKind;
 
 use crate::blocks::{AltUpShape, AttentionShape, Experts, RecurrentShape};
 use crate::error::Result;
+use crate::head::HeadShape;
 use crate::params::Params;
 use crate::rope::Rope;
 
-/// A decoder: an embedding, layers, a norm and an output matrix.
+/// A decoder: an embedding, layers, a norm and an output matrix. An encoder is one too, whose positions
+/// see later ones and which may have no output matrix.
 pub struct Description {
     /// Width of the stream between layers.
     pub d: usize,
+    /// What the names of the layers' tensors begin with.
+    pub blocks: &'static str,
     /// How all of its norms are computed.
     pub norm: NormShape,
     /// How tokens enter.
@@ -25,6 +30,8 @@ pub struct Description {
     pub residual_scale: f32,
     /// How logits leave.
     pub output: Output,
+    /// What is made of pooled vectors.
+    pub head: HeadShape,
 }
 
 /// How a norm is computed.
@@ -58,6 +65,8 @@ pub struct Embedding {
     pub scale: f32,
     /// Whether the rows of `position_embd` are added.
     pub positions: bool,
+    /// Whether the first row of `token_types`, the first text's, is added.
+    pub types: bool,
     /// Whether `token_embd_norm` follows.
     pub norm: bool,
     /// How wide each layer's own embeddings are, if there are any.
@@ -68,14 +77,23 @@ pub struct Embedding {
 
 impl Default for Embedding {
     fn default() -> Self {
-        Embedding { scale: 1.0, positions: false, norm: false, per_layer: None, altup: None }
+        Embedding {
+            scale: 1.0,
+            positions: false,
+            types: false,
+            norm: false,
+            per_layer: None,
+            altup: None,
+        }
     }
 }
 
 /// How logits leave: a norm, then the matrix `output`, or `token_embd` where that is missing.
 pub struct Output {
-    /// The norm's tensor.
-    pub norm: &'static str,
+    /// The norm's tensor, if there is one.
+    pub norm: Option<&'static str>,
+    /// Whether there are logits at all.
+    pub logits: bool,
     /// The logits' factor.
     pub scale: f32,
     /// Their bound: `cap * tanh(logit / cap)`.
@@ -84,7 +102,7 @@ pub struct Output {
 
 impl Default for Output {
     fn default() -> Self {
-        Output { norm: "output_norm", scale: 1.0, softcap: None }
+        Output { norm: Some("output_norm"), logits: true, scale: 1.0, softcap: None }
     }
 }
 
@@ -146,26 +164,42 @@ pub struct Norms {
     pub attention: Option<&'static str>,
     /// Of what attention adds.
     pub after_attention: Option<&'static str>,
+    /// Of the stream with that.
+    pub with_attention: Option<&'static str>,
+    /// Of the stream with what attention read added once more.
+    pub again: Option<&'static str>,
     /// Of what the feed-forward layer reads. In a parallel layer `None` means what attention reads.
     pub ffn: Option<&'static str>,
     /// Of what the feed-forward layer adds.
     pub after_ffn: Option<&'static str>,
+    /// Of the stream with that.
+    pub with_ffn: Option<&'static str>,
 }
 
 impl Norms {
-    /// Before both blocks.
-    pub const BEFORE: Norms = Norms {
-        attention: Some("attn_norm"),
+    const NONE: Norms = Norms {
+        attention: None,
         after_attention: None,
-        ffn: Some("ffn_norm"),
+        with_attention: None,
+        again: None,
+        ffn: None,
         after_ffn: None,
+        with_ffn: None,
     };
+    /// Before both blocks.
+    pub const BEFORE: Norms =
+        Norms { attention: Some("attn_norm"), ffn: Some("ffn_norm"), ..Self::NONE };
     /// After both blocks.
     pub const AFTER: Norms = Norms {
-        attention: None,
         after_attention: Some("post_attention_norm"),
-        ffn: None,
         after_ffn: Some("post_ffw_norm"),
+        ..Self::NONE
+    };
+    /// Of the stream itself, after both blocks, as in the first transformers (Vaswani et al. 2017).
+    pub const OF_THE_SUM: Norms = Norms {
+        with_attention: Some("attn_output_norm"),
+        with_ffn: Some("layer_output_norm"),
+        ..Self::NONE
     };
     /// Before and after both blocks.
     pub const AROUND: Norms =
@@ -202,13 +236,53 @@ pub struct Dense {
     /// If only large gates count, by how many standard deviations above their mean they begin: that is
     /// subtracted, and what is below is 0.
     pub cut: Option<f32>,
+    /// Whether the gate's rows come last where both matrices are one.
+    pub gate_last: bool,
+}
+
+impl Dense {
+    /// The usual one of this width.
+    pub fn new(width: usize, activation: Activation, gated: bool) -> Dense {
+        Dense { width, activation, gated, cut: None, gate_last: false }
+    }
 }
 
 impl Description {
-    /// The place of a layer's keys and values in the cache, where only layers that store some have one.
+    /// Whether positions see later ones, so that a sequence is computed in one run.
+    pub fn looks_ahead(&self) -> bool {
+        let ahead = |mask| matches!(mask, Mask::Full | Mask::Around(_));
+        self.layers.iter().any(|layer| ahead(layer.attention.mask))
+    }
+
+    /// Lets every position see later ones as it sees earlier ones, windows having half of their width to
+    /// each side.
+    pub fn look_ahead(&mut self) {
+        for layer in &mut self.layers {
+            layer.attention.mask = match layer.attention.mask {
+                Mask::Causal => Mask::Full,
+                Mask::Window(n) => Mask::Around(n / 2),
+                other => other,
+            };
+        }
+    }
+
+    /// What each part of the cache holds: one for each layer that stores keys and values. No later pass
+    /// needs those of a sequence that was computed in one run, so all layers alike take turns with one.
+    pub fn caches(&self) -> Vec<KvShape> {
+        let stored = self.layers.iter().filter(|layer| layer.stores());
+        let mut shapes: Vec<KvShape> = stored.map(|layer| layer.attention.kv).collect();
+        let own = self.layers.iter().all(|layer| layer.attention.kv_from.is_none());
+        if self.looks_ahead() && own && shapes.windows(2).all(|pair| pair[0] == pair[1]) {
+            shapes.truncate(1);
+        }
+        shapes
+    }
+
+    /// The part of the cache with a layer's keys and values.
     pub fn cache_of(&self, layer: usize) -> usize {
         let owner = self.layers[layer].attention.kv_from.unwrap_or(layer);
-        self.layers[..owner].iter().filter(|layer| layer.stores()).count()
+        let place = self.layers[..owner].iter().filter(|layer| layer.stores()).count();
+        if self.caches().len() == 1 { 0 } else { place }
     }
 
     /// The place of a layer's states in the cache, where each block with a state has one.
@@ -232,8 +306,7 @@ impl Description {
         for (i, layer) in self.layers.iter_mut().enumerate() {
             if let (FfnShape::Experts(experts), false) = (layer.ffn, sparse(i)) {
                 let activation = experts.activation;
-                let dense = Dense { width: widths[i], activation, gated: true, cut: None };
-                layer.ffn = FfnShape::Dense(dense);
+                layer.ffn = FfnShape::Dense(Dense::new(widths[i], activation, true));
             }
         }
         Ok(())
@@ -247,17 +320,26 @@ impl Description {
         default: impl Fn(usize) -> bool,
     ) -> Result<Vec<bool>> {
         let n = self.layers.len();
-        let Some(window) = params.opt::<u32>("attention.sliding_window")?.filter(|&n| n > 0) else {
-            return Ok(vec![false; n]);
-        };
         let local = match params.flags("attention.sliding_window_pattern", n)? {
             Some(local) => local,
             None => (0..n).map(default).collect(),
         };
+        self.window_of(params, local)
+    }
+
+    /// The same for these layers.
+    pub fn window_of(&mut self, params: &Params, local: Vec<bool>) -> Result<Vec<bool>> {
+        let Some(window) = params.opt::<u32>("attention.sliding_window")?.filter(|&n| n > 0) else {
+            return Ok(vec![false; local.len()]);
+        };
+        let ahead = self.looks_ahead();
         for (layer, &local) in self.layers.iter_mut().zip(&local) {
             if local {
                 layer.attention.mask = Mask::Window(window as usize);
             }
+        }
+        if ahead {
+            self.look_ahead();
         }
         Ok(local)
     }

@@ -24,11 +24,14 @@ pub struct Layer {
     attention: Option<SelfAttention>,
     recurrent: Option<Box<dyn Recurrent>>,
     after_attention: Option<Norm>,
+    with_attention: Option<Norm>,
+    again: Option<Norm>,
     laurel: Option<Laurel>,
     parallel: bool,
     ffn_norm: Option<Norm>,
     ffn: Option<FeedForward>,
     after_ffn: Option<Norm>,
+    with_ffn: Option<Norm>,
     per_layer: Option<PerLayer>,
     scale: Option<f32>,
     residual_scale: f32,
@@ -51,12 +54,12 @@ enum FeedForward {
 }
 
 impl Layer {
-    /// `blk.<i>.*`.
+    /// `blk.<i>.*`, or what the description has in the place of `blk`.
     pub fn load(weights: &Weights, about: &Description, i: usize) -> Result<Layer> {
         let LayerShape { norms, scaled, halved, parallel, mixing, attention, ffn } =
             &about.layers[i];
         let d = about.d;
-        let prefix = format!("blk.{i}");
+        let prefix = format!("{}.{i}", about.blocks);
         let norm = |name: Option<&str>| {
             name.map(|name| weights.norm(&format!("{prefix}.{name}"), d, about.norm)).transpose()
         };
@@ -97,6 +100,8 @@ impl Layer {
             attention,
             recurrent,
             after_attention: norm(norms.after_attention.filter(|_| has_first))?,
+            with_attention: norm(norms.with_attention.filter(|_| has_first))?,
+            again: norm(norms.again.filter(|_| has_first))?,
             laurel: Laurel::load(weights, &prefix, d, about.norm)?,
             parallel: *parallel,
             ffn_norm: norm(norms.ffn.filter(|_| has_second))?,
@@ -119,6 +124,7 @@ impl Layer {
                 FfnShape::Nothing => None,
             },
             after_ffn: norm(norms.after_ffn.filter(|_| has_second))?,
+            with_ffn: norm(norms.with_ffn.filter(|_| has_second))?,
             per_layer: per_layer.transpose()?,
             scale: scale.transpose()?.map(|scale| scale[0]).or(halved.then_some(0.5)),
             residual_scale: about.residual_scale,
@@ -189,7 +195,15 @@ impl Layer {
             }
         }
         if has_first {
-            self.join(team, self.after_attention.as_ref(), stream, &mut out[..n * d]);
+            let norms = [self.after_attention.as_ref(), self.with_attention.as_ref()];
+            self.join(team, norms, stream, &mut out[..n * d]);
+        }
+        if let Some(norm) = &self.again {
+            if let Some(kept) = batch.kept {
+                x.keep(kept);
+            }
+            add(team, stream, x.floats());
+            norm.apply_in_place(team, stream);
         }
         if let Some(laurel) = &self.laurel {
             if let Some(kept) = batch.kept {
@@ -214,7 +228,8 @@ impl Layer {
                 FeedForward::Experts(moe) => moe.forward(work, &mut blocks.moe, None),
                 FeedForward::Beside(both) => both.forward(work, blocks, stream),
             }
-            self.join(team, self.after_ffn.as_ref(), stream, &mut out[..n * d]);
+            let norms = [self.after_ffn.as_ref(), self.with_ffn.as_ref()];
+            self.join(team, norms, stream, &mut out[..n * d]);
         }
         if let Some(altup) = &self.altup {
             altup.correct(team, &mut blocks.altup, streams, stream);
@@ -233,15 +248,19 @@ impl Layer {
         }
     }
 
-    /// Adds a block's output to the stream.
-    fn join(&self, team: &Team, norm: Option<&Norm>, stream: &mut [f32], out: &mut [f32]) {
-        if let Some(norm) = norm {
+    /// Adds a block's output to the stream; norms are that of the output and that of the stream then.
+    fn join(&self, team: &Team, norms: [Option<&Norm>; 2], stream: &mut [f32], out: &mut [f32]) {
+        let [before, after] = norms;
+        if let Some(norm) = before {
             norm.apply_in_place(team, out);
         }
         if self.residual_scale == 1.0 {
             add(team, stream, out);
         } else {
             add_times(team, stream, out, self.residual_scale);
+        }
+        if let Some(norm) = after {
+            norm.apply_in_place(team, stream);
         }
     }
 }

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod abilities;
 pub mod arch;
 mod batch;
 mod blocks;
@@ -13,6 +14,7 @@ mod cache;
 mod decoder;
 mod description;
 mod error;
+mod head;
 mod layer;
 mod lora;
 mod memory;
@@ -25,8 +27,9 @@ mod storage;
 mod vocabulary;
 mod weights;
 
+pub use abilities::{Abilities, Pooling};
 pub use arch::architectures;
-pub use batch::{Page, Run, Slot, StateSlots, Wants};
+pub use batch::{Page, Rows, Run, Slot, StateSlots, Wants};
 pub use error::{Error, Result};
 pub use farthing_kernels::kv::KvType;
 pub use farthing_kernels::profile::{Part, PartTime, Profile, Report};

@@ -18,6 +18,7 @@ use farthing_kernels::{Activations, Team, matmul};
 
 use crate::batch::Run;
 use crate::error::{Error, Result};
+use crate::rows::Wanted;
 use crate::storage::Storage;
 use crate::weights::Weights;
 
@@ -110,7 +111,7 @@ pub struct Target {
 #[derive(Default)]
 struct Pass {
     /// Rows of the batch, and of its last layer, where they may be fewer.
-    n: [usize; 2],
+    n: [usize; 3],
     /// In the order of loading, so that a row's sums do not depend on the others'.
     uses: Vec<Use>,
     columns: Activations,
@@ -121,7 +122,7 @@ struct Pass {
 /// An adapter's rows with their scales, among all and among those of the last layer.
 struct Use {
     adapter: Arc<Adapter>,
-    rows: [Vec<(usize, f32)>; 2],
+    rows: [Vec<(usize, f32)>; 3],
 }
 
 /// Ends a pass's adapters.
@@ -220,11 +221,10 @@ impl Lora {
         Arc::ptr_eq(&self.0, &adapter.lora.0)
     }
 
-    /// Sets the adapters of a pass's rows until what this returns is dropped. `kept` are those of the
-    /// rows that the last layer leaves, if not all.
-    pub fn begin(&self, runs: &[Run], kept: Option<&[usize]>) -> Begun<'_> {
+    /// Sets the adapters of a pass's rows until what this returns is dropped.
+    pub fn begin(&self, runs: &[Run], wanted: &Wanted) -> Begun<'_> {
         if runs.iter().any(|run| !run.adapters.is_empty()) {
-            lock(&self.0.pass).set(runs, kept);
+            lock(&self.0.pass).set(runs, wanted);
             self.0.active.store(true, Ordering::Relaxed);
         }
         Begun(self)
@@ -345,7 +345,7 @@ impl Pair {
 }
 
 impl Pass {
-    fn set(&mut self, runs: &[Run], kept: Option<&[usize]>) {
+    fn set(&mut self, runs: &[Run], wanted: &Wanted) {
         let mut uses: Vec<Use> = Vec::new();
         let mut first = 0;
         for run in runs {
@@ -354,31 +354,33 @@ impl Pass {
             for (adapter, scale) in run.adapters.iter().filter(|(_, scale)| *scale != 0.0) {
                 let place = uses.binary_search_by_key(&adapter.id, |u| u.adapter.id);
                 let place = place.unwrap_or_else(|place| {
-                    let rows = [Vec::new(), Vec::new()];
+                    let rows = Default::default();
                     uses.insert(place, Use { adapter: adapter.clone(), rows });
                     place
                 });
                 uses[place].rows[0].extend(rows.clone().map(|row| (row, *scale)));
             }
         }
-        for Use { rows: [all, last], .. } in &mut uses {
-            *last = match kept {
-                None => all.clone(),
-                Some(kept) => all
-                    .iter()
-                    .filter_map(|(row, scale)| Some((kept.binary_search(row).ok()?, *scale)))
-                    .collect(),
+        for Use { rows: [all, kept, last], .. } in &mut uses {
+            let among = |all: &[(usize, f32)], some: &[usize]| {
+                let place = |&(row, scale)| Some((some.binary_search(&row).ok()?, scale));
+                all.iter().filter_map(place).collect()
             };
+            *kept = among(all, &wanted.rows);
+            *last = among(kept, &wanted.logits);
         }
-        self.n = [first, kept.map_or(first, <[usize]>::len)];
+        self.n = [first, wanted.rows.len(), wanted.logits.len()];
         self.uses = uses;
     }
 }
 
-/// Whether `n` rows are all of a pass or those of its last layer: the first or the second.
-fn of([all, last]: [usize; 2], n: usize) -> usize {
-    assert!(n == all || n == last, "{n} rows in a pass of {all}, at last {last}");
-    usize::from(n != all)
+/// Whether `n` rows are all of a pass, those of which something is wanted, or those whose logits are: where two
+/// of them are as many, they are the same.
+fn of(numbers: [usize; 3], n: usize) -> usize {
+    numbers.iter().position(|&number| number == n).unwrap_or_else(|| {
+        let [all, kept, last] = numbers;
+        panic!("{n} rows in a pass of {all}, {kept} of them wanted and the logits of {last}")
+    })
 }
 
 /// Some rows of `x`.

@@ -9,6 +9,7 @@ use farthing_kernels::profile::{Part, Profile};
 use farthing_kernels::threads::{self, Threads};
 use farthing_kernels::{Team, isa};
 
+use crate::abilities::{Abilities, Pooling};
 use crate::arch;
 use crate::batch::{Page, Run};
 use crate::cache::Cache;
@@ -137,6 +138,19 @@ impl Model {
         })
     }
 
+    /// What it can be asked for.
+    pub fn abilities(&self) -> Abilities {
+        self.decoder.abilities()
+    }
+
+    /// What the head makes of the pooled vectors of `n` sequences, `[n][width]`: embeddings, or with
+    /// [`Pooling::Rank`] scores of the classifier; one row for each sequence, all of one length.
+    pub fn head(&mut self, pooling: Pooling, n: usize, vectors: &mut Vec<f32>) {
+        let _workers = self.team.muster();
+        let _part = self.team.part(Part::Pass);
+        self.decoder.finish(&self.team, pooling, n, vectors);
+    }
+
     /// Entries of the vocabulary, the length of a row of logits.
     pub fn n_vocab(&self) -> usize {
         self.decoder.n_vocab()
@@ -212,20 +226,21 @@ impl Model {
         self.team.awake(awake);
     }
 
-    /// Computes the runs: their positions are in the cache afterwards, and `logits` holds the rows
-    /// asked for, `[rows][n_vocab]`, in the order of the runs. After an error the content of the
-    /// runs' positions is undefined, earlier ones being untouched.
+    /// Computes the runs: their positions are in the cache afterwards, and `rows` holds what was asked
+    /// for, in the order of the runs: all the logits, `[rows][n_vocab]`, and then all the vectors,
+    /// `[rows][width]`. After an error the content of the runs' positions is undefined, earlier ones being
+    /// untouched.
     ///
     /// # Errors
     /// A token is not in the vocabulary; or the pass was interrupted.
     ///
     /// # Panics
     /// A run has no tokens, or not the pages or the slots that it needs, or positions beyond the context.
-    pub fn forward(&mut self, runs: &[Run], logits: &mut Vec<f32>) -> Result<()> {
+    pub fn forward(&mut self, runs: &[Run], rows: &mut Vec<f32>) -> Result<()> {
         let _workers = self.team.muster();
         let _part = self.team.part(Part::Pass);
         self.team.profile().pass(runs.iter().map(|run| run.tokens.len()).sum());
-        self.decoder.forward(&self.team, &mut self.cache, runs, logits)
+        self.decoder.forward(&self.team, &mut self.cache, runs, rows)
     }
 }
 

@@ -106,18 +106,23 @@ impl<'a> Params<'a> {
 
     /// A flag for each of `n` layers: an array, or a number `p`, all but every `p`th being set.
     pub fn flags(&self, key: &str, n: usize) -> Result<Option<Vec<bool>>> {
-        let flags = match self.metadata.get(&self.full(key)) {
-            None => return Ok(None),
-            Some(Value::Array(_)) => self.get::<Vec<bool>>(key)?,
-            Some(_) => {
-                let period = self.size(key)?;
-                (0..n).map(|i| i % period < period - 1).collect()
-            }
+        let flags = match (self.has(key), self.period(key)?) {
+            (false, _) => return Ok(None),
+            (true, None) => self.get::<Vec<bool>>(key)?,
+            (true, Some(period)) => (0..n).map(|i| i % period < period - 1).collect(),
         };
         if flags.len() != n {
             return Err(self.wrong(key, format!("{} flags", flags.len()), format!("{n} of them")));
         }
         Ok(Some(flags))
+    }
+
+    /// A number where there could be an array of flags.
+    pub fn period(&self, key: &str) -> Result<Option<usize>> {
+        match self.metadata.get(&self.full(key)) {
+            None | Some(Value::Array(_)) => Ok(None),
+            Some(_) => self.size(key).map(Some),
+        }
     }
 
     fn checked(&self, key: &str, size: usize) -> Result<usize> {

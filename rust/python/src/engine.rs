@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use farthing_engine::{Config, Engine, Forward};
+use farthing_engine::{Config, EmbeddingRequest, Engine, Forward};
 use farthing_models::{Lora, Model, Options, check_draft_vocabulary};
 use numpy::{PyArray1, PyArray2, PyArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use crate::adapter::{PyAdapter, adapters};
+use crate::embeddings::PyEmbeddings;
 use crate::error::{FarthingError, detached};
 use crate::gguf::PyGguf;
 use crate::params;
@@ -203,6 +204,16 @@ impl PyEngine {
         PyArray1::from_vec(py, logits).reshape([n_tokens, n_vocab])
     }
 
+    /// Submits texts, token ids, for embeddings; `pooling` is "none", "mean", "cls", "last", "rank", or by
+    /// default what the file says.
+    #[pyo3(signature = (texts, *, pooling=None))]
+    fn embed(&self, texts: &Bound<'_, PyAny>, pooling: Option<&str>) -> PyResult<PyEmbeddings> {
+        let engine = self.engine.get()?;
+        let pooling = pooling.map(params::pooling).transpose()?;
+        let request = EmbeddingRequest { texts: params::texts(texts)?, pooling };
+        PyEmbeddings::submit(texts.py(), engine, request)
+    }
+
     /// The watched requests that have something to take, empty after `timeout` seconds; `None`
     /// when the engine is closed. For a thread of its own: signals do not end it.
     fn wait_ready(&self, py: Python<'_>, timeout: f64) -> PyResult<Option<Vec<u64>>> {
@@ -252,7 +263,12 @@ fn describe<'py>(
     config: &Config,
 ) -> PyResult<Bound<'py, PyDict>> {
     let info = PyDict::new(py);
+    let abilities = model.abilities();
     info.set_item("n_vocab", model.n_vocab())?;
+    info.set_item("n_embd", abilities.embedding)?;
+    info.set_item("generates", abilities.generates)?;
+    info.set_item("reranks", abilities.classified.is_some())?;
+    info.set_item("pooling", abilities.pooling.name())?;
     info.set_item("n_ctx", config.n_ctx)?;
     info.set_item("n_ctx_train", model.n_ctx_train())?;
     info.set_item("n_threads", model.n_threads())?;

@@ -39,8 +39,12 @@ impl Raise for engine::Error {
     fn raise(self) -> PyErr {
         let text = self.to_string();
         match self {
-            engine::Error::PromptTooLong { .. } => ContextLengthError::new_err(text),
+            engine::Error::PromptTooLong { .. } | engine::Error::TextTooLong { .. } => {
+                ContextLengthError::new_err(text)
+            }
+            engine::Error::Unsupported(_) => UnsupportedModelError::new_err(text),
             engine::Error::EmptyPrompt
+            | engine::Error::EmptyText(_)
             | engine::Error::UnknownToken { .. }
             | engine::Error::Parameter { .. } => RequestError::new_err(text),
             engine::Error::QueueFull { .. } => QueueFullError::new_err(text),

@@ -5,6 +5,7 @@
 
 mod adapter;
 mod cpu;
+mod embeddings;
 mod engine;
 mod error;
 mod gguf;
@@ -24,6 +25,8 @@ mod _native {
     use crate::adapter::PyAdapter;
     #[pymodule_export]
     use crate::cpu::{cpu_info, dequantize, machine_peak};
+    #[pymodule_export]
+    use crate::embeddings::PyEmbeddings;
     #[pymodule_export]
     use crate::engine::PyEngine;
     #[pymodule_export]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use farthing_engine::Request;
-use farthing_models::{KvType, Lora};
+use farthing_models::{KvType, Lora, Pooling};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -162,6 +162,20 @@ fn time(name: &str, value: f64, per_second: f64) -> PyResult<Duration> {
 pub fn count_or_none(name: &str, value: i64) -> PyResult<usize> {
     usize::try_from(value)
         .map_err(|_| RequestError::new_err(format!("{name} is {value}, but must be {COUNT}")))
+}
+
+/// Texts as token ids. Raises `RequestError` naming the first item that is none.
+pub fn texts(value: &Bound<'_, PyAny>) -> PyResult<Vec<Vec<u32>>> {
+    let items = value.try_iter().map_err(|_| wrong("texts", value, "a list of texts"))?;
+    items.enumerate().map(|(index, item)| token_ids(&format!("texts[{index}]"), &item?)).collect()
+}
+
+/// A way of pooling by its name.
+pub fn pooling(name: &str) -> PyResult<Pooling> {
+    Pooling::ALL.into_iter().find(|pooling| pooling.name() == name).ok_or_else(|| {
+        let known = Pooling::ALL.map(Pooling::name).join(", ");
+        RequestError::new_err(format!("pooling is {name:?}, but must be one of {known}"))
+    })
 }
 
 /// A type of the KV cache by its name.

@@ -13,7 +13,7 @@ use farthing_engine::{
     Config, Engine, FinishReason, Forward, ForwardError, Handle, Output, Request, Sampling,
     Timings, Usage,
 };
-use farthing_models::{Page, Run, Wants};
+use farthing_models::{Abilities, Page, Pooling, Rows, Run, Wants};
 
 pub const N_VOCAB: usize = 50;
 pub const SECOND: Duration = Duration::from_secs(1);
@@ -44,6 +44,8 @@ pub struct Fake {
     pub interrupt: Arc<AtomicBool>,
     paused: Arc<AtomicBool>,
     memory: Vec<Option<(usize, u32)>>,
+    /// Whether it is an encoder, whose tokens see later ones.
+    encoder: bool,
 }
 
 #[derive(Default)]
@@ -68,6 +70,7 @@ impl Fake {
             interrupt: Arc::default(),
             paused: Arc::default(),
             memory: vec![None; n_pages * page_len],
+            encoder: false,
         }
     }
 
@@ -103,6 +106,12 @@ impl Fake {
     /// The same with so many slots of states, from which it reads too.
     pub fn with_states(mut self, n: usize) -> Fake {
         self.states = vec![None; n];
+        self
+    }
+
+    /// The same as an encoder.
+    pub fn encoder(mut self) -> Fake {
+        self.encoder = true;
         self
     }
 
@@ -196,11 +205,22 @@ impl Forward for Fake {
         self.memory.copy_within(from..from + self.page_len, to);
     }
 
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            generates: !self.encoder,
+            looks_ahead: self.encoder,
+            width: WIDTH,
+            embedding: WIDTH,
+            pooling: Pooling::Mean,
+            classified: Some(if self.encoder { Pooling::Cls } else { Pooling::Last }),
+        }
+    }
+
     fn interrupt(&self) -> Arc<AtomicBool> {
         self.interrupt.clone()
     }
 
-    fn forward(&mut self, runs: &[Run], logits: &mut Vec<f32>) -> Result<(), ForwardError> {
+    fn forward(&mut self, runs: &[Run], rows: &mut Vec<f32>) -> Result<(), ForwardError> {
         self.log.lock().expect("not poisoned").passes.push(runs.to_vec());
         let n_tokens: usize = runs.iter().map(|run| run.tokens.len()).sum();
         self.clock += self.costs[0] + self.costs[1] * n_tokens as u32;
@@ -208,7 +228,8 @@ impl Forward for Fake {
         while self.paused.load(Ordering::SeqCst) {
             thread::sleep(Duration::from_micros(100));
         }
-        logits.clear();
+        rows.clear();
+        let mut vectors = Vec::new();
         for run in runs {
             for position in run.start..run.start + run.tokens.len() {
                 let slot = self.slot(run, position);
@@ -257,10 +278,28 @@ impl Forward for Fake {
                             other => panic!("position {i} holds {other:?}"),
                         })
                         .collect();
-                    logits.extend(self.logits_after(&seen));
+                    rows.extend(self.logits_after(&seen));
+                }
+            }
+            if let Wants::Vectors(wanted) = run.wants {
+                let end = run.start + run.tokens.len();
+                assert!(!self.encoder || run.start == 0, "an encoder's text in one run");
+                let seen: Vec<u32> = (0..end)
+                    .map(|i| self.memory[self.slot(run, i)].expect("a computed token").1)
+                    .collect();
+                let all = run.start..end;
+                let tokens = match wanted {
+                    Rows::First => run.start..run.start + 1,
+                    Rows::Last => end - 1..end,
+                    Rows::All => all,
+                };
+                for i in tokens {
+                    let text = if self.encoder { &seen[..] } else { &seen[..=i] };
+                    vectors.extend(vector(text, i));
                 }
             }
         }
+        rows.extend(vectors);
         Ok(())
     }
 
@@ -268,9 +307,25 @@ impl Forward for Fake {
         self.clock
     }
 
+    fn head(&mut self, pooling: Pooling, n: usize, vectors: &mut Vec<f32>) {
+        if pooling == Pooling::Rank {
+            assert_eq!(vectors.len(), n * WIDTH);
+            *vectors = vectors.chunks(WIDTH).map(|vector| vector.iter().sum()).collect();
+        }
+    }
+
     fn awake(&mut self, awake: bool) {
         self.log.lock().expect("not poisoned").awake.push(awake);
     }
+}
+
+/// The length of vectors.
+pub const WIDTH: usize = 3;
+
+/// That of a token of a text, as far as it sees it.
+pub fn vector(seen: &[u32], i: usize) -> [f32; WIDTH] {
+    let logits = logits_after(&[seen, &[i as u32]].concat());
+    [logits[0], logits[1], logits[2]]
 }
 
 fn mix(mut x: u64) -> u64 {

@@ -12,9 +12,9 @@ pub enum Mask {
     Window(usize),
     /// Those up to `t` that are in the same chunk of so many positions, the first chunk beginning at 0.
     Chunk(usize),
-    /// All positions, later ones too; a sequence must then be one span.
+    /// All positions, later ones too, which must have been written.
     Full,
-    /// Those at most so far away in either direction; a sequence must then be one span.
+    /// Those at most so far away in either direction, which must have been written.
     Around(usize),
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::simd::Select;
 use std::simd::prelude::*;
 
-use super::Mask;
+use super::{Mask, distances};
 use crate::isa::{F, Isa, LANES};
 use crate::kv::PAGE;
 use crate::math::tanh;
@@ -22,6 +22,8 @@ pub struct Rows<'a> {
     pub softcap: Option<f32>,
     /// For each head of the group.
     pub slopes: Option<&'a [f32]>,
+    /// The same.
+    pub distances: Option<distances::Part<'a>>,
 }
 
 /// A page's scores of one row.
@@ -60,10 +62,10 @@ impl Rows<'_> {
     /// Whether [`Rows::adjust`] does anything.
     #[inline(always)]
     pub fn adjusts(&self) -> bool {
-        self.softcap.is_some() || self.slopes.is_some()
+        self.softcap.is_some() || self.slopes.is_some() || self.distances.is_some()
     }
 
-    /// Caps a row's scores for the page that begins at `start`, and lessens them by the distance.
+    /// Caps a row's scores for the page that begins at `start`, and changes them by the distance.
     #[inline(always)]
     pub fn adjust<A: Isa>(&self, isa: A, row: usize, start: usize, scores: &mut Scores) {
         if let Some(cap) = self.softcap {
@@ -78,6 +80,12 @@ impl Rows<'_> {
             for x in &mut *scores {
                 *x = isa.fma(slope, distance.abs(), *x);
                 distance += F::splat(LANES as f32);
+            }
+        }
+        if let Some(distances) = self.distances {
+            let numbers = distances.of(row % self.group, self.position(row), start);
+            for (x, numbers) in scores.iter_mut().zip(numbers.as_chunks::<LANES>().0) {
+                *x = isa.fma(F::splat(LOG2_E), F::from_array(*numbers), *x);
             }
         }
     }

@@ -1,3 +1,5 @@
+use std::sync::LazyLock;
+
 use super::*;
 use crate::isa::LEVELS;
 use crate::kv::KvType;
@@ -17,6 +19,15 @@ struct Case {
 /// Numbers of each head.
 const HEADS: [f32; 16] =
     [0.5, 0.1, 1.2, 3.0, 0.02, 0.7, 0.0, -1.0, 2.0, 0.3, 0.25, 4.0, 0.01, 0.6, 0.9, 1.5];
+
+/// Some that reach beyond a page, and some that do not.
+static FAR: LazyLock<Distances> = LazyLock::new(|| Distances::new(3, 100, number));
+static NEAR: LazyLock<Distances> = LazyLock::new(|| Distances::new(8, 5, number));
+
+/// For a head and distance, different in the two directions.
+fn number(head: usize, distance: isize) -> f32 {
+    (0.7 * distance as f32 + head as f32).sin() + 0.01 * distance as f32
+}
 
 fn case(heads: usize, kv_heads: usize, (k_dim, v_dim): (usize, usize), n: usize) -> Case {
     let shape = KvShape { heads: kv_heads, k_dim, v_dim };
@@ -105,6 +116,11 @@ impl Case {
             if let Some(cap) = what.softcap {
                 score = f64::from(cap) * (score / f64::from(cap)).tanh();
             }
+            if what.distances.is_some() {
+                let reach = if what.heads == FAR.heads() { 100 } else { 5 };
+                let distance = (p as isize - row as isize).clamp(-reach, reach);
+                score += f64::from(number(head, distance));
+            }
             score - what.slopes.map_or(0.0, |s| f64::from(s[head]) * p.abs_diff(row) as f64)
         };
         let weights: Vec<(usize, f64)> =
@@ -142,7 +158,7 @@ impl Case {
         let mut out = vec![0.0; n * what.heads * shape.v_dim];
         for start in (0..*n).step_by(chunk) {
             let len = chunk.min(n - start);
-            let span = [Span { row: 0, n: len, start, pages }];
+            let span = [Span { row: 0, n: len, start, end: start + len, pages }];
             let part = |x: &[f32], width: usize| x[start * width..][..len * width].to_vec();
             let k = part(&self.k, shape.heads * shape.k_dim);
             layer.write(team, &span, &k, &part(&self.v, shape.heads * shape.v_dim));
@@ -187,6 +203,7 @@ fn every_level_does_everything() {
     let team = Team::new(2).unwrap();
     let _workers = team.muster();
     let plain = Attention::new(0, 0.0);
+    let near = Attention { distances: Some(&NEAR), ..plain };
     let numbers = Some(&HEADS[..]);
     for (heads, kv_heads, dims, n, what) in [
         (4, 2, (96, 96), 100, Attention { softcap: Some(2.0), ..plain }),
@@ -197,6 +214,9 @@ fn every_level_does_everything() {
         (4, 4, (64, 64), 300, Attention { mask: Mask::Around(64), ..plain }),
         (4, 1, (256, 256), 80, Attention { mask: Mask::Around(5), softcap: Some(30.0), ..plain }),
         (4, 2, (80, 80), 150, Attention { mask: Mask::Chunk(64), ..plain }),
+        (3, 1, (32, 32), 300, Attention { mask: Mask::Full, distances: Some(&FAR), ..plain }),
+        (8, 2, (64, 64), 300, Attention { mask: Mask::Around(90), ..near }),
+        (8, 4, (16, 16), 200, near),
         (16, 1, (576, 512), 70, plain),
         (4, 4, (192, 128), 70, plain),
         (8, 2, (64, 64), 300, Attention { rounded: true, ..plain }),
@@ -274,8 +294,8 @@ fn sequences_do_not_mix() {
     let (a, b) = (case(4, 2, (16, 16), 90), case(4, 2, (16, 16), 40));
     let mut layer = KvLayer::new(a.shape, KvType::F16, 8);
     let spans = [
-        Span { row: 0, n: 90, start: 0, pages: &[5, 2] },
-        Span { row: 90, n: 40, start: 0, pages: &[0] },
+        Span { row: 0, n: 90, start: 0, end: 90, pages: &[5, 2] },
+        Span { row: 90, n: 40, start: 0, end: 40, pages: &[0] },
     ];
     let join = |x: &[f32], y: &[f32]| [x, y].concat();
     layer.write(&team, &spans, &join(&a.k, &b.k), &join(&a.v, &b.v));
@@ -288,5 +308,26 @@ fn sequences_do_not_mix() {
             case.compute(level(), &team, KvType::F16, case.n)
         });
         assert_eq!(out, alone.concat());
+    }
+}
+
+#[test]
+fn single_rows_look_ahead() {
+    let team = Team::new(2).unwrap();
+    let _workers = team.muster();
+    for mask in [Mask::Full, Mask::Around(70)] {
+        let mut case = case(6, 2, (16, 16), 200);
+        case.what.mask = mask;
+        let whole = case.compute(level(), &team, KvType::F16, case.n);
+        let mut layer = KvLayer::new(case.shape, KvType::F16, case.pages.len() + 1);
+        let span = Span { row: 0, n: 200, start: 0, end: 200, pages: &case.pages };
+        layer.write(&team, &[span], &case.k, &case.v);
+        for row in [0, 63, 64, 150, 199] {
+            let one = Span { n: 1, start: row, ..span };
+            let at = row * 6 * 16;
+            let mut out = vec![0.0; 6 * 16];
+            attention(&team, &layer, case.what, &[one], &case.q[at..][..6 * 16], &mut out);
+            assert_eq!(out, whole[at..][..6 * 16]);
+        }
     }
 }

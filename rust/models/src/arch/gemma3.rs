@@ -4,13 +4,18 @@ use farthing_kernels::rope::Pairs;
 
 use super::gemma;
 use crate::decoder::Decoder;
-use crate::description::Norms;
+use crate::description::{Description, Norms};
 use crate::error::Result;
 use crate::params::Params;
 use crate::rope::Rope;
 use crate::weights::Weights;
 
 pub fn build(params: &Params, weights: &Weights) -> Result<Decoder> {
+    Decoder::load(weights, describe(params, weights)?)
+}
+
+/// What it has in common with its encoders.
+pub fn describe(params: &Params, weights: &Weights) -> Result<Description> {
     let mut about = gemma::describe(params, weights)?;
     let local = about.windows(params, |i| i % 6 < 5)?;
     let k_dim = about.layers[0].attention.kv.k_dim;
@@ -26,5 +31,5 @@ pub fn build(params: &Params, weights: &Weights) -> Result<Decoder> {
             layer.attention.scale = (d / layer.attention.heads as f32).powf(-0.5);
         }
     }
-    Decoder::load(weights, about)
+    Ok(about)
 }

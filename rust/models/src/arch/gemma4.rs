@@ -36,7 +36,7 @@ pub fn build(params: &Params, weights: &Weights) -> Result<Decoder> {
         let activation = Activation::GeluTanh;
         if let FfnShape::Experts(mut experts) = layer.ffn {
             (experts.activation, experts.choice.normalized) = (activation, true);
-            let dense = Dense { width: widths[i], activation, gated: true, cut: None };
+            let dense = Dense::new(widths[i], activation, true);
             layer.ffn = FfnShape::Beside(dense, experts);
         }
     }

@@ -15,6 +15,6 @@ pub fn build(params: &Params, weights: &Weights) -> Result<Decoder> {
     recurrent::mix(&mut about, shape, |_| true);
     about.windows(params, |_| true)?;
     about.experts(|experts| experts.choice.normalized = true);
-    about.output.norm = "token_embd_norm";
+    about.output.norm = Some("token_embd_norm");
     Decoder::load(weights, about)
 }

@@ -11,6 +11,7 @@ use crate::description::{
     Dense, Description, Embedding, FfnShape, LayerShape, Mixing, NormShape, Norms, Output,
 };
 use crate::error::Result;
+use crate::head::HeadShape;
 use crate::params::Params;
 use crate::rope::Rope;
 use crate::weights::Weights;
@@ -54,6 +55,7 @@ pub fn without_positions(params: &Params) -> Result<Description> {
     let head_dim = d / heads.iter().copied().max().unwrap_or(1).max(1);
     let k_dim = params.size_or("attention.key_length", head_dim)?;
     let v_dim = params.size_or("attention.value_length", head_dim)?;
+    let causal = params.or("attention.causal", true)?;
     let scale = params.or("attention.scale", (k_dim as f32).powf(-0.5))?;
     let layer = |i: usize| {
         let mixing = match (heads[i], kv_heads[i]) {
@@ -64,8 +66,7 @@ pub fn without_positions(params: &Params) -> Result<Description> {
             let wanted = format!("a divisor of the {} query heads", heads[i]);
             return Err(params.wrong("attention.head_count_kv", kv_heads[i], wanted));
         }
-        let dense =
-            Dense { width: widths[i], activation: Activation::Silu, gated: true, cut: None };
+        let dense = Dense::new(widths[i], Activation::Silu, true);
         Ok(LayerShape {
             norms: Norms::BEFORE,
             parallel: false,
@@ -76,9 +77,10 @@ pub fn without_positions(params: &Params) -> Result<Description> {
                 heads: heads[i],
                 kv: KvShape { heads: kv_heads[i], k_dim, v_dim },
                 scale,
-                mask: Mask::Causal,
+                mask: if causal { Mask::Causal } else { Mask::Full },
                 softcap: None,
                 alibi: None,
+                distances: None,
                 rope: None,
                 unit_norms: false,
                 gated: false,
@@ -99,12 +101,14 @@ pub fn without_positions(params: &Params) -> Result<Description> {
     };
     Ok(Description {
         d,
+        blocks: "blk",
         norm,
         embedding: Embedding::default(),
         ropes: Vec::new(),
         layers: (0..n_layers).map(layer).collect::<Result<_>>()?,
         residual_scale: 1.0,
         output: Output::default(),
+        head: HeadShape::new(params)?,
     })
 }
 
@@ -146,6 +150,7 @@ fn experts(params: &Params) -> Result<Option<Experts>> {
         },
         width,
         activation: Activation::Silu,
+        gated: true,
         shares_before: false,
         shared,
     }))

@@ -1,6 +1,8 @@
 //! Grouped-query attention.
 
-use farthing_kernels::attention::{Attention as Kernel, Mask, attention};
+use std::sync::Arc;
+
+use farthing_kernels::attention::{Attention as Kernel, Distances, Mask, attention};
 use farthing_kernels::kv::{KvLayer, KvShape};
 use farthing_kernels::norm::{Norm, NormKind};
 use farthing_kernels::profile::Part;
@@ -27,6 +29,8 @@ pub struct AttentionShape {
     pub softcap: Option<f32>,
     /// The largest slope exponent of ALiBi, if scores lessen with distance.
     pub alibi: Option<f32>,
+    /// What is added to scores by the distance between query and key.
+    pub distances: Option<Arc<Distances>>,
     /// Which of the model's rotary positions, if any.
     pub rope: Option<usize>,
     /// Whether the heads of queries and keys have a root mean square of 1, by norms without weights.
@@ -87,7 +91,7 @@ pub struct Scratch {
 
 impl Attention {
     /// `<prefix>.attn_q` and so on, or `attn_qkv` with the rows of all three, of a model of width `d`.
-    /// Norms of queries and keys are there or not, and so are sinks.
+    /// Norms of queries and keys are there or not, and so are sinks. T5's output is `attn_o`.
     pub fn load(
         weights: &Weights,
         prefix: &str,
@@ -112,6 +116,10 @@ impl Attention {
             let q = weights.linear(&name("q"), q, d)?;
             (q, own(stored, "k", k)?, own(stored && !shape.values_are_keys, "v", v)?)
         };
+        let output = match weights.has(&name("o.weight")) {
+            true => name("o"),
+            false => name("output"),
+        };
         let unit = |d: usize| Norm::new(NormKind::Rms, norm.eps, d, vec![1.0; d], Vec::new());
         let head_norm = |part: &str, heads: usize| match shape.unit_norms {
             true => Ok(Some(unit(k_dim))),
@@ -122,7 +130,7 @@ impl Attention {
             q,
             k,
             v,
-            output: weights.linear(&name("output"), d, shape.heads * v_dim)?,
+            output: weights.linear(&output, d, shape.heads * v_dim)?,
             q_norm: head_norm("q_norm", shape.heads)?,
             slopes: shape.alibi.map(|max| slopes(shape.heads, max)),
             sinks: weights.opt_vector(&name("sinks.weight"), shape.heads)?,
@@ -191,6 +199,7 @@ impl Attention {
             mask,
             softcap,
             slopes: self.slopes.as_deref(),
+            distances: self.shape.distances.as_deref(),
             sinks: self.sinks.as_deref(),
             // Int8 activations are off by some times as much already.
             rounded: self.q.int8(),

@@ -28,7 +28,7 @@ pub struct Scratch {
 
 impl Ffn {
     /// `<prefix>.ffn_up` and so on, `d` wide outside. Where a gated layer has no `ffn_gate`, the rows
-    /// of `ffn_up` are those of the gate and then its own.
+    /// of `ffn_up` are those of the gate and then its own, or the other way round.
     pub fn load(weights: &Weights, prefix: &str, d: usize, shape: Dense) -> Result<Ffn> {
         Ffn::load_as(weights, prefix, "", d, shape)
     }
@@ -41,7 +41,7 @@ impl Ffn {
         d: usize,
         shape: Dense,
     ) -> Result<Ffn> {
-        let Dense { width, activation, gated, cut } = shape;
+        let Dense { width, activation, gated, cut, gate_last } = shape;
         let name = |part: &str| format!("{prefix}.ffn_{part}{suffix}");
         let (gate, up) = if !gated {
             (None, weights.linear(&name("up"), width, d)?)
@@ -50,7 +50,8 @@ impl Ffn {
             (Some(gate), weights.linear(&name("up"), width, d)?)
         } else {
             let both = weights.linear(&name("up"), 2 * width, d)?;
-            (Some(both.part(0..width)), both.part(width..2 * width))
+            let (first, second) = (both.part(0..width), both.part(width..2 * width));
+            if gate_last { (Some(second), first) } else { (Some(first), second) }
         };
         Ok(Ffn { gate, up, down: weights.linear(&name("down"), d, width)?, activation, cut })
     }

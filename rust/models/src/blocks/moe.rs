@@ -2,7 +2,7 @@
 //! arXiv:2401.04088).
 
 use farthing_kernels::Activations;
-use farthing_kernels::activation::{Activation, activate_gate};
+use farthing_kernels::activation::{Activation, activate, activate_gate};
 use farthing_kernels::matmul::groups::{Forms, Groups};
 use farthing_kernels::profile::Part;
 use farthing_kernels::vector::{add, weighted_sums};
@@ -21,8 +21,10 @@ pub struct Experts {
     pub choice: Choice,
     /// How wide each is inside.
     pub width: usize,
-    /// The gate's function.
+    /// The function inside.
     pub activation: Activation,
+    /// Whether its value is a gate, as in a [`Dense`] layer.
+    pub gated: bool,
     /// Whether an expert's share multiplies its input instead of its output.
     pub shares_before: bool,
     /// The width of an expert that every token uses besides, or 0.
@@ -35,6 +37,7 @@ pub struct Moe {
     router: Linear,
     bias: Option<Vec<f32>>,
     scales: Option<Vec<f32>>,
+    /// What the function is applied to: without gates, the only matrices before it.
     gate: Vec<Linear>,
     up: Vec<Linear>,
     down: Vec<Linear>,
@@ -71,7 +74,9 @@ impl Moe {
             }
             weights.stack(&name(&format!("{part}_exps")), n, rows, k)
         };
-        let (gate, up): (Vec<_>, Vec<_>) = if weights.has(&name("gate_up_exps.weight")) {
+        let (gate, up): (Vec<_>, Vec<_>) = if !shape.gated {
+            (all("up", width, d)?, Vec::new())
+        } else if weights.has(&name("gate_up_exps.weight")) {
             let both = all("gate_up", 2 * width, d)?;
             both.iter().map(|both| (both.part(0..width), both.part(width..2 * width))).unzip()
         } else {
@@ -84,8 +89,8 @@ impl Moe {
             false => weights.opt_vector(&name("down_exps.scale"), n)?,
         };
         let shared = || -> Result<_> {
-            let shape =
-                Dense { width: shape.shared, activation: shape.activation, gated: true, cut: None };
+            let Experts { shared: width, activation, gated, .. } = shape;
+            let shape = Dense::new(width, activation, gated);
             let gate = weights.has(&name("gate_inp_shexp.weight"));
             let gate = gate.then(|| weights.linear(&name("gate_inp_shexp"), 1, d)).transpose()?;
             Ok((Ffn::load_as(weights, prefix, "_shexp", d, shape)?, gate))
@@ -119,7 +124,8 @@ impl Moe {
         drop(part);
         let _part = team.part(Part::Experts);
         let total = n * choice.used;
-        let (gate, up) = (sized(gate, total * width), sized(up, total * width));
+        let others = if self.shape.gated { total } else { 0 };
+        let (gate, up) = (sized(gate, total * width), sized(up, others * width));
         columns.gather(team, self.inner, x, &routes.starts, &routes.tokens);
         let starts = &routes.starts;
         let mut jobs = by_expert(&self.gate, starts, gate);
@@ -129,11 +135,15 @@ impl Moe {
             // Instead of the input, what the matrices make of it.
             for (place, share) in &mut routes.places {
                 let row = *place as usize * width..(*place as usize + 1) * width;
-                gate[row.clone()].iter_mut().chain(&mut up[row]).for_each(|x| *x *= *share);
+                let up = up.get_mut(row.clone()).unwrap_or_default();
+                gate[row].iter_mut().chain(up).for_each(|x| *x *= *share);
                 *share = 1.0;
             }
         }
-        activate_gate(team, self.shape.activation, gate, up);
+        match self.shape.gated {
+            true => activate_gate(team, self.shape.activation, gate, up),
+            false => activate(team, self.shape.activation, gate),
+        }
         gated.split(team, self.outer, gate, width, starts);
         let parts = sized(parts, total * d);
         linear_groups(team, gated, by_expert(&self.down, starts, parts));
