@@ -16,14 +16,18 @@ from farthing.types import LogitsProcessor
 __all__ = [
     "Adapter",
     "Breakers",
+    "Constraint",
     "Embeddings",
     "Engine",
     "Finished",
     "Gguf",
+    "Grammar",
     "Request",
     "Strings",
     "Token",
+    "TokenBytes",
     "TokenModel",
+    "Vocabulary",
     "cpu_info",
     "dequantize",
     "machine_peak",
@@ -183,6 +187,62 @@ class Strings:
     def __getitem__(self, index: int, /) -> str | bytes: ...
     def find(self, texts: Sequence[str]) -> dict[str, int]: ...
     def tolist(self) -> list[str | bytes]: ...
+
+@final
+class TokenBytes:
+    """The bytes of text that each token stands for; `types` are `tokenizer.ggml.token_type`."""
+
+    @staticmethod
+    def plain(tokens: Strings | Iterable[str | bytes]) -> TokenBytes: ...
+    @staticmethod
+    def byte_level(
+        tokens: Strings | Iterable[str | bytes], types: npt.NDArray[np.int32]
+    ) -> TokenBytes: ...
+    @staticmethod
+    def pieces(
+        tokens: Strings | Iterable[str | bytes], types: npt.NDArray[np.int32], space: str
+    ) -> TokenBytes: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> bytes: ...
+
+@final
+class Vocabulary:
+    """The tokens of a model as grammars need them; compiles grammars, and keeps the last ones."""
+
+    def __new__(
+        cls,
+        tokens: TokenBytes,
+        *,
+        special: Sequence[int],
+        unused: Sequence[int],
+        ends: Sequence[int],
+    ) -> Vocabulary: ...
+    def json_schema(self, schema: str) -> Grammar: ...
+    def json_object(self) -> Grammar: ...
+    def regex(self, pattern: str) -> Grammar: ...
+    def choices(self, texts: Sequence[str]) -> Grammar: ...
+    def gbnf(self, text: str) -> Grammar: ...
+    def lark(self, text: str, schemas: Sequence[tuple[str, str]] | None = None) -> Grammar: ...
+
+@final
+class Grammar:
+    """A compiled grammar; for requests to models with its vocabulary."""
+
+@final
+class Constraint:
+    """A grammar, and where in an answer it begins: at once, after reasoning, or at a text.
+
+    `thinking` are the texts that begin (None if it has begun) and end reasoning; `triggers` are
+    texts, and whether each counts only at the beginning of the answer.
+    """
+
+    def __new__(
+        cls,
+        grammar: Grammar,
+        *,
+        thinking: tuple[str | None, str] | None = None,
+        triggers: Sequence[tuple[str, bool]] | None = None,
+    ) -> Constraint: ...
 
 @final
 class TokenModel:

@@ -93,6 +93,11 @@ BAD = {
     "--logit-bias": "99999+1",
     "--stop": "",
     "--dry-sequence-breaker": "",
+    "--json-schema": "{",
+    "--grammar": "root",
+    "--lark": "start: x",
+    "--regex": "(",
+    "--choice": "",
 }
 """Values that the library refuses, so that it must have got them."""
 
@@ -104,6 +109,7 @@ NAMED_OTHERWISE = {
     "--mirostat-ent": "mirostat_tau",
     "--temp": "temperature",
     "--n-predict": "max_tokens",
+    "--choice": "choices",
 }
 
 
@@ -115,8 +121,10 @@ NEEDLESS = {
     "timeout",
     "cache_prompt",
     "n_draft_max",
+    "response_format",
 }
-"""Options without a flag: no probabilities are shown, and there is one request at a time."""
+"""Options without a flag: no probabilities are shown, there is one request at a time, and a schema
+has a flag of its own."""
 
 
 @pytest.mark.parametrize("flag", BAD)

@@ -411,6 +411,7 @@ class Model:
         tokenizer = self.tokenizer
         prompt, rest = prepare_chat(self._chat_format, messages, options)
         prepared = prepare("chat", rest, CHAT_NAMES)
+        self._constrain(prepared, prompt.thinking)
         pieces = ChatSoFar(
             tokenizer, prepared.stop, prompt.parser(), shown_tokens(tokenizer, prompt.markers)
         )
@@ -457,12 +458,21 @@ class Model:
 
     def _start(self, method: str, ids: list[int], options: Mapping[str, Any]) -> TokenStream:
         prepared = prepare(method, options)
+        self._constrain(prepared)
         tokenizer = None if isinstance(self._tokenizer, FarthingError) else self._tokenizer
         pieces: Pieces[str] = (
             TextSoFar(tokenizer, prepared.stop) if tokenizer is not None else NoText()
         )
         request, generation = self._submit(ids, prepared, pieces)
         return TokenStream(self, request, generation, self._dispatcher)
+
+    def _constrain(
+        self, prepared: Prepared, thinking: tuple[str | None, str] | None = None
+    ) -> None:
+        """Compile the grammar asked for; `thinking` is what begins and ends reasoning before it."""
+        if prepared.source is not None:
+            grammar = prepared.source.compile(self.tokenizer.for_grammars)
+            prepared.native["constraint"] = _native.Constraint(grammar, thinking=thinking)
 
     def _submit(
         self, ids: list[int], prepared: Prepared, pieces: Pieces[Piece]

@@ -5,15 +5,17 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any
 
 from farthing import _native
+from farthing.api.constraint import NAMES as CONSTRAINT_NAMES
+from farthing.api.constraint import ConstraintOptions, Source, source_of
 from farthing.api.lora import Choice
 from farthing.errors import RequestError
 from farthing.types import LogitsProcessor
 
 
-class GenerateOptions(TypedDict, total=False):
+class GenerateOptions(ConstraintOptions, total=False):
     """Names, meanings, order and defaults are llama.cpp's.
 
     The chain is penalties, dry, top_n_sigma, top_k, typ_p, top_p, min_p, xtc, temperature,
@@ -109,7 +111,14 @@ NAMES = tuple(GenerateOptions.__annotations__)
 
 DRY_SEQUENCE_BREAKERS = ("\n", ":", '"', "*")
 
-_NOT_NATIVE = ("stop", "samplers", "dry_sequence_breakers", "logits_processor", "lora")
+_NOT_NATIVE = (
+    "stop",
+    "samplers",
+    "dry_sequence_breakers",
+    "logits_processor",
+    "lora",
+    *CONSTRAINT_NAMES,
+)
 
 _ALIASES = {"nucleus": "top_p", "temp": "temperature", "typ": "typ_p", "typicalp": "typ_p"}
 """Further names of samplers, most of them llama.cpp's; hyphens and underscores do not count."""
@@ -123,6 +132,8 @@ class Prepared:
     breakers: tuple[str, ...]
     """The sequence breakers of DRY, if that is on."""
     logits_processor: list[LogitsProcessor] | None
+    source: Source | None
+    """The grammar that constrains the answer."""
     native: dict[str, Any]
     lora: Choice | None
 
@@ -152,6 +163,7 @@ def prepare(method: str, options: Mapping[str, Any], others: Iterable[str] = ())
         stop=list(_strings("stop", options)),
         breakers=breakers if native.get("dry_multiplier") else (),
         logits_processor=_callables(options.get("logits_processor")),
+        source=source_of(options),
         native=native,
         lora=options.get("lora"),
     )

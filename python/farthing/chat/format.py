@@ -37,6 +37,14 @@ class Prompt:
         return parser
 
     @property
+    def thinking(self) -> tuple[str | None, str] | None:
+        """What begins reasoning, None if it has begun, and what ends it; None if there is none."""
+        thoughts = self.plan.reasoning
+        if thoughts is None or thoughts.closed_by(self.text):
+            return None
+        return (None if self.plan.opened else thoughts.begin), thoughts.end
+
+    @property
     def markers(self) -> tuple[str, ...]:
         """Texts that the parser must see even where they are special tokens."""
         if self.form is None:

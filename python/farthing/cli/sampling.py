@@ -145,6 +145,18 @@ class _Flags:
     ignore_eos: Annotated[
         bool | None, typer.Option("--ignore-eos", help="Go on where the model would end.")
     ]
+    json_schema: Annotated[
+        str | None,
+        typer.Option("-j", "--json-schema", help="Answer in JSON by this schema; {} allows any."),
+    ]
+    grammar: Annotated[str | None, typer.Option("--grammar", help="Keep to this grammar in GBNF.")]
+    lark: Annotated[str | None, typer.Option("--lark", help="Keep to this grammar, Lark's way.")]
+    regex: Annotated[
+        str | None, typer.Option("--regex", help="Text that all of this expression matches.")
+    ]
+    choices: Annotated[
+        list[str] | None, typer.Option("--choice", help="One of these texts; repeatable.")
+    ]
 
 
 def with_flags(command: Callable[..., None]) -> Callable[..., None]:

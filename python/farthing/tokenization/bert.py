@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from tokenizers import decoders, models, normalizers, pre_tokenizers
 
-from farthing.tokenization.byte_tokens import sentencepiece_bytes
+from farthing._native import TokenBytes
 from farthing.tokenization.kinds import Parts
 from farthing.tokenization.vocabulary import SPECIAL_TYPES, Vocabulary
 
@@ -31,7 +31,7 @@ def build(vocabulary: Vocabulary) -> Parts:
             max_input_chars_per_word=_MAX_WORD,
         ),
         decoder=decoders.WordPiece(cleanup=False),
-        token_bytes=sentencepiece_bytes(vocabulary, _START),
+        token_bytes=TokenBytes.pieces(vocabulary.tokens, vocabulary.types, _START),
         normalizer=normalizers.BertNormalizer(lowercase=lowercase),
         pre_tokenizer=pre_tokenizers.BertPreTokenizer(),
         space_prefix=True,

@@ -6,16 +6,14 @@ character (GPT-2's table), and neighbours are merged by `tokenizer.ggml.merges`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from tokenizers import Regex, decoders, normalizers, pre_tokenizers
 
-from farthing._native import TokenModel
+from farthing._native import TokenBytes, TokenModel
 from farthing.tokenization import gemma4, whitespace
 from farthing.tokenization.kinds import Parts
 from farthing.tokenization.merges import hf_bpe
 from farthing.tokenization.pre_tokenizers import pre_tokenizer_of
-from farthing.tokenization.vocabulary import TokenType, Vocabulary
+from farthing.tokenization.vocabulary import Vocabulary
 
 
 def build(vocabulary: Vocabulary) -> Parts:
@@ -34,7 +32,7 @@ def build(vocabulary: Vocabulary) -> Parts:
         ),
         hf_model=lambda: hf_bpe(vocabulary, ignore_merges=row.ignore_merges),
         decoder=decoders.ByteLevel(),
-        token_bytes=byte_level_bytes(vocabulary),
+        token_bytes=TokenBytes.byte_level(vocabulary.tokens, vocabulary.types),
         normalizer=normalizers.NFC() if row.nfc else None,
         pre_tokenizer=pre_tokenizers.Sequence(
             [
@@ -47,27 +45,3 @@ def build(vocabulary: Vocabulary) -> Parts:
         add_eos=vocabulary.flag("add_eos_token") or False,
         add_sep=row.add_sep if add_sep is None else add_sep,
     )
-
-
-def byte_level_bytes(vocabulary: Vocabulary) -> Callable[[int], bytes]:
-    """The function from an id to its bytes; added tokens are written in plain text."""
-    table = _byte_of_character()
-
-    def token_bytes(token_id: int) -> bytes:
-        text = vocabulary.tokens[token_id]
-        if isinstance(text, bytes):
-            return text
-        if vocabulary.type_of(token_id) == TokenType.USER_DEFINED or not table.keys() >= set(text):
-            return text.encode()
-        return bytes([table[character] for character in text])
-
-    return token_bytes
-
-
-def _byte_of_character() -> dict[str, int]:
-    """GPT-2's table: printable Latin-1 stands for itself, the other bytes for U+0100 and on."""
-    printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
-    others = [byte for byte in range(0x100) if byte not in printable]
-    return {chr(byte): byte for byte in printable} | {
-        chr(0x100 + place): byte for place, byte in enumerate(others)
-    }

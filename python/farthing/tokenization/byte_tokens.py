@@ -1,9 +1,8 @@
-"""What the bytes of a token are, for vocabularies written like SentencePiece's."""
+"""The tokens that stand for one byte, in vocabularies written like SentencePiece's."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 from farthing.tokenization.vocabulary import TokenType, Vocabulary
 
@@ -24,14 +23,3 @@ def byte_ids(vocabulary: Vocabulary) -> list[int] | None:
     found = vocabulary.find(texts)
     ids = [found[text] for text in texts if text in found]
     return ids if len(ids) == 256 and all(is_byte_token(vocabulary, i) for i in ids) else None
-
-
-def sentencepiece_bytes(vocabulary: Vocabulary, space: str) -> Callable[[int], bytes]:
-    """The function from an id to its bytes: byte tokens resolved, `space` read as a space."""
-
-    def token_bytes(token_id: int) -> bytes:
-        if is_byte_token(vocabulary, token_id):
-            return bytes.fromhex(vocabulary.text(token_id)[3:5])
-        return vocabulary.raw(token_id).replace(space.encode(), b" ")
-
-    return token_bytes

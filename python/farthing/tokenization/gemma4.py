@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from tokenizers import Regex, decoders, normalizers, pre_tokenizers
 
-from farthing._native import TokenModel
-from farthing.tokenization.byte_tokens import byte_ids, sentencepiece_bytes
+from farthing._native import TokenBytes, TokenModel
+from farthing.tokenization.byte_tokens import byte_ids
 from farthing.tokenization.kinds import Parts
 from farthing.tokenization.merges import hf_bpe
 from farthing.tokenization.pre_tokenizers import PRE_TOKENIZERS, PreTokenizer
@@ -37,7 +37,7 @@ def build_row(vocabulary: Vocabulary, row: PreTokenizer) -> Parts:
         decoder=decoders.Sequence(
             [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse()]
         ),
-        token_bytes=sentencepiece_bytes(vocabulary, SPACE),
+        token_bytes=TokenBytes.pieces(vocabulary.tokens, vocabulary.types, SPACE),
         normalizer=normalizers.Replace(" ", SPACE),
         pre_tokenizer=pre_tokenizers.Sequence(
             [pre_tokenizers.Split(Regex(pattern), "isolated") for pattern in row.patterns]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tokenizers.normalizers import Normalizer
     from tokenizers.pre_tokenizers import PreTokenizer
 
-    from farthing._native import TokenModel
+    from farthing._native import TokenBytes, TokenModel
     from farthing.tokenization.vocabulary import Vocabulary
 
 
@@ -30,8 +30,8 @@ def no_hf_model() -> Model:
 class Parts:
     """What a kind makes of a vocabulary."""
 
-    token_bytes: Callable[[int], bytes]
-    """What an ordinary (not special) token means."""
+    token_bytes: TokenBytes
+    """What ordinary (not special) tokens mean."""
     tokens: TokenModel | None = None
     """From pieces to ids; None where `hf_model` does it."""
     hf_model: Callable[[], Model] = no_hf_model

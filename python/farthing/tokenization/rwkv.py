@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from farthing._native import TokenModel
+from farthing._native import TokenBytes, TokenModel
 from farthing.tokenization.kinds import Parts
 from farthing.tokenization.vocabulary import SPECIAL_TYPES, TokenType, Vocabulary
 
@@ -27,7 +27,7 @@ def build(vocabulary: Vocabulary) -> Parts:
             left_out=vocabulary.of_types(SPECIAL_TYPES | {TokenType.UNUSED}),
             unknown=vocabulary.token_id("unknown"),
         ),
-        token_bytes=tokens.__getitem__,
+        token_bytes=TokenBytes.plain(tokens),
         add_bos=vocabulary.flag("add_bos_token") or False,
         add_eos=vocabulary.flag("add_eos_token") or False,
     )

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from tokenizers import decoders, models, normalizers
 
-from farthing._native import TokenModel
-from farthing.tokenization.byte_tokens import byte_ids, sentencepiece_bytes
+from farthing._native import TokenBytes, TokenModel
+from farthing.tokenization.byte_tokens import byte_ids
 from farthing.tokenization.kinds import Parts
 from farthing.tokenization.vocabulary import SPECIAL_TYPES, TokenType, Vocabulary
 
@@ -55,7 +55,7 @@ def build(vocabulary: Vocabulary) -> Parts:
                 *([decoders.Strip(content=" ", left=1, right=0)] if space_prefix else []),
             ]
         ),
-        token_bytes=sentencepiece_bytes(vocabulary, SPACE),
+        token_bytes=TokenBytes.pieces(vocabulary.tokens, vocabulary.types, SPACE),
         normalizer=normalizers.Sequence(steps),
         space_prefix=space_prefix,
         add_bos=True if add_bos is None else add_bos,

@@ -13,10 +13,12 @@ from farthing.tokenization.encoder import Encoder, assemble
 from farthing.tokenization.end_of_generation import find_ends
 from farthing.tokenization.kinds import Kind, build_parts, kind_of
 from farthing.tokenization.special_tokens import find_whole_tokens
-from farthing.tokenization.vocabulary import Vocabulary
+from farthing.tokenization.vocabulary import TokenType, Vocabulary
 
 if TYPE_CHECKING:
     import tokenizers
+
+    from farthing import _native
 
 
 class Tokenizer:
@@ -124,6 +126,18 @@ class Tokenizer:
         hf.post_processor = self._post_processor()
         return hf
 
+    @cached_property
+    def for_grammars(self) -> _native.Vocabulary:
+        """The tokens as grammars need them, built when first asked for."""
+        from farthing import _native
+
+        return _native.Vocabulary(
+            self._parts.token_bytes,
+            special=sorted(self.special_ids),
+            unused=self._vocabulary.of_types([TokenType.UNUSED]),
+            ends=sorted(self.eog_ids),
+        )
+
     @property
     def n_vocab(self) -> int:
         """The number of ids."""
@@ -199,7 +213,7 @@ class Tokenizer:
         """What a token means: its part of the text in UTF-8; a special token's spelling."""
         if self._checked(token_id) in self.special_ids:
             return self._vocabulary.raw(token_id)
-        return self._parts.token_bytes(token_id)
+        return self._parts.token_bytes[token_id]
 
     def _checked(self, token_id: int) -> int:
         if not 0 <= token_id < len(self._vocabulary):

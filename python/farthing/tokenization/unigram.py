@@ -10,8 +10,7 @@ from __future__ import annotations
 import numpy as np
 from tokenizers import Regex, decoders, models, normalizers
 
-from farthing._native import TokenModel
-from farthing.tokenization.byte_tokens import sentencepiece_bytes
+from farthing._native import TokenBytes, TokenModel
 from farthing.tokenization.kinds import Parts
 from farthing.tokenization.spm import SPACE
 from farthing.tokenization.vocabulary import PREFIX, SPECIAL_TYPES, TokenType, Vocabulary
@@ -47,7 +46,7 @@ def build(vocabulary: Vocabulary) -> Parts:
             list(zip(vocabulary.texts, scores.tolist(), strict=True)), unknown, False
         ),
         decoder=decoders.Metaspace(SPACE, "always" if space_prefix else "never"),
-        token_bytes=sentencepiece_bytes(vocabulary, SPACE),
+        token_bytes=TokenBytes.pieces(vocabulary.tokens, vocabulary.types, SPACE),
         hf_normalizer=lambda: _hf_normalizer(charsmap, merge_spaces, space_prefix),
         space_prefix=space_prefix,
         add_bos=vocabulary.flag("add_bos_token") or False,

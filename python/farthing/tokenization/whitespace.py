@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from tokenizers import normalizers, pre_tokenizers
 
-from farthing._native import TokenModel
+from farthing._native import TokenBytes, TokenModel
 from farthing.tokenization.kinds import Parts
 from farthing.tokenization.merges import hf_bpe
 from farthing.tokenization.vocabulary import Vocabulary
@@ -22,7 +22,7 @@ def build(vocabulary: Vocabulary) -> Parts:
         hf_model=lambda: hf_bpe(
             vocabulary, unk_token=None if unknown is None else vocabulary.text(unknown)
         ),
-        token_bytes=vocabulary.raw,
+        token_bytes=TokenBytes.plain(vocabulary.tokens),
         normalizer=normalizers.Lowercase() if vocabulary.flag("normalizer.lowercase") else None,
         pre_tokenizer=pre_tokenizers.Whitespace(),
         add_bos=vocabulary.flag("add_bos_token") or False,

@@ -57,6 +57,14 @@ pub enum Error {
         /// The range of allowed values.
         allowed: String,
     },
+    /// A grammar that cannot be understood.
+    #[error("{kind}: {message}")]
+    Grammar {
+        /// What it is written in, as the option of a request is named.
+        kind: &'static str,
+        /// What is wrong, and where.
+        message: String,
+    },
     /// As many requests wait as may.
     #[error(
         "the queue is full: of {limit} requests that may run ({max_sequences}) and wait \

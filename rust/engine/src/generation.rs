@@ -6,17 +6,19 @@ use farthing_models::Run;
 
 use crate::catch::catch;
 use crate::engine::Config;
+use crate::grammar::{Constrained, Mask, MaskThread};
 use crate::handle::Outbox;
 use crate::request::{FinishReason, Logprob, Output, Request, Timings, Usage};
 use crate::sampler::{Sampler, Scratch};
 use crate::scheduler::Outcome;
 use crate::sequence::Sequence;
-use crate::speculation::{Guesser, Guessing, Kind};
+use crate::speculation::{Draft, Guesser, Guessing, Kind};
 
 pub(crate) struct Generation {
     outbox: Outbox,
     sampler: Sampler,
     guesser: Guesser,
+    constraint: Option<Constrained>,
     stop_tokens: Vec<u32>,
     /// At most so many tokens are given out.
     limit: usize,
@@ -36,6 +38,16 @@ pub(crate) struct Generation {
     first_token: Option<Instant>,
 }
 
+/// A token that was chosen.
+struct Chosen {
+    id: u32,
+    logprob: Option<Logprob>,
+    /// It is a stop token.
+    stops: bool,
+    /// After it the constraint allows nothing.
+    completes: bool,
+}
+
 impl Generation {
     /// The answer to a valid request, and its prompt.
     pub fn new(
@@ -52,6 +64,7 @@ impl Generation {
             outbox,
             sampler: Sampler::new(&request),
             guesser: Guesser::new(n_draft_max, config.prompt_lookup),
+            constraint: request.constraint.map(Constrained::new),
             stop_tokens: request.stop_tokens,
             limit: request.max_tokens.map_or(room, |n| n.min(room)),
             n_prompt,
@@ -80,8 +93,11 @@ impl Generation {
         self.deadline
     }
 
-    /// The first pass with a run of it begins.
-    pub fn start(&mut self, n_cached: usize) {
+    /// A pass with a run of it begins; these tokens are guessed.
+    pub fn start(&mut self, n_cached: usize, guesses: &[u32], masks: &mut MaskThread) {
+        if let Some(constraint) = &mut self.constraint {
+            constraint.prepare(masks, guesses);
+        }
         if self.started.is_none() {
             self.started = Some(Instant::now());
             self.n_cached = n_cached;
@@ -94,8 +110,22 @@ impl Generation {
         // One token comes without being guessed.
         let left = (self.limit - self.n_given).saturating_sub(1);
         let room = self.guesser.n_max().min(left);
+        // An error comes again when the mask is needed.
+        let forced = self.constraint.as_mut().and_then(|constraint| constraint.forced().ok());
+        if let Some(forced) = forced.filter(|tokens| !tokens.is_empty()) {
+            let draft = self.guesser.forced(forced, room);
+            let room = draft.tokens.len();
+            return Guessing { id, tokens, guesser: &mut self.guesser, room, draft };
+        }
         let draft = self.guesser.look_up(tokens, room);
         Guessing { id, tokens, guesser: &mut self.guesser, room, draft }
+    }
+
+    /// Leaves of some guesses those that its constraint allows.
+    pub fn permit(&mut self, draft: &mut Draft) {
+        if let Some(constraint) = &mut self.constraint {
+            draft.truncate(constraint.allowed(&draft.tokens).unwrap_or_default());
+        }
     }
 
     /// The first `n` guesses, of these kinds, are in the sequence now.
@@ -125,15 +155,11 @@ impl Generation {
         let (mut outcome, mut end) = (Outcome::Continue, None);
         for row in rows.chunks_exact_mut(rows.len() / n_rows) {
             let tokens = &sequence.tokens[..sequence.n_certain()];
-            let sampler = &mut self.sampler;
-            let sampled = catch("choosing a token", || {
-                let sampled = sampler.sample(row, tokens, scratch)?;
-                sampler.accept(sampled.0);
-                Ok(sampled)
-            });
-            outcome = match sampled.and_then(|result| result) {
-                Ok((id, logprob)) => {
-                    end = self.give(id, logprob);
+            let chosen = catch("choosing a token", || self.choose(row, tokens, scratch));
+            outcome = match chosen.and_then(|result| result) {
+                Ok(chosen) => {
+                    let id = chosen.id;
+                    end = self.give(chosen);
                     if end.is_some() { Outcome::Done } else { Outcome::Append(id) }
                 }
                 Err(message) => {
@@ -154,15 +180,40 @@ impl Generation {
         outcome
     }
 
+    /// Chooses the next token after these.
+    fn choose(
+        &mut self,
+        row: &mut [f32],
+        tokens: &[u32],
+        scratch: &mut Scratch,
+    ) -> Result<Chosen, String> {
+        let mask = match &mut self.constraint {
+            Some(constraint) => constraint.mask()?,
+            None => &Mask::Any,
+        };
+        let (id, logprob) = self.sampler.sample(row, mask, tokens, scratch)?;
+        self.sampler.accept(id);
+        let stops = self.stop_tokens.contains(&id);
+        let completes = match &mut self.constraint {
+            Some(constraint) if !stops => constraint.accept(id)?,
+            _ => false,
+        };
+        Ok(Chosen { id, logprob, stops, completes })
+    }
+
     /// Adds a chosen token to the outputs; says why it is the last one, if it is.
-    fn give(&mut self, id: u32, logprob: Option<Logprob>) -> Option<FinishReason> {
+    fn give(&mut self, chosen: Chosen) -> Option<FinishReason> {
+        let Chosen { id, logprob, stops, completes } = chosen;
         self.first_token.get_or_insert_with(Instant::now);
         self.n_chosen += 1;
-        if self.stop_tokens.contains(&id) {
+        if stops {
             return Some(FinishReason::Stop);
         }
         self.n_given += 1;
         self.outbox.put(Output::Token { id, logprob });
+        if completes {
+            return Some(FinishReason::Stop);
+        }
         (self.n_given == self.limit).then_some(FinishReason::Length)
     }
 

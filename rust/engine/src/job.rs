@@ -9,11 +9,12 @@ use crate::error::Error;
 use crate::evaluation::Collector;
 use crate::gate::Flag;
 use crate::generation::Generation;
+use crate::grammar::MaskThread;
 use crate::request::FinishReason;
 use crate::sampler::Scratch;
 use crate::scheduler::Outcome;
 use crate::sequence::Sequence;
-use crate::speculation::{Guessing, Kind};
+use crate::speculation::{Draft, Guessing, Kind};
 
 pub(crate) enum Job {
     Generate(Box<Generation>),
@@ -57,6 +58,13 @@ impl Job {
         }
     }
 
+    /// Leaves of some guesses those that may come.
+    pub fn permit(&mut self, draft: &mut Draft) {
+        if let Job::Generate(generation) = self {
+            generation.permit(draft);
+        }
+    }
+
     /// The guesses that its sequence got, the first of those it gave.
     pub fn drafted(&mut self, kinds: &[Kind], n: usize) {
         if let Job::Generate(generation) = self {
@@ -65,9 +73,10 @@ impl Job {
     }
 
     /// A pass with a run of it begins.
-    pub fn start(&mut self, sequence: &Sequence) {
+    pub fn start(&mut self, sequence: &Sequence, masks: &mut MaskThread) {
         if let Job::Generate(generation) = self {
-            generation.start(sequence.cached);
+            let guesses = &sequence.tokens[sequence.n_certain()..];
+            generation.start(sequence.cached, guesses, masks);
         }
     }
 

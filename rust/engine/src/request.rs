@@ -7,6 +7,7 @@ use std::time::Duration;
 use farthing_models::Adapters;
 
 use crate::error::{Error, Result};
+use crate::grammar::Constraint;
 use crate::processor::LogitsProcessor;
 use crate::sampler::Sampling;
 
@@ -24,6 +25,9 @@ pub struct Request {
     /// Ids that end the generation (the end-of-generation tokens). The one that did is not an
     /// output. See also [`Sampling::ignore_eos`].
     pub stop_tokens: Vec<u32>,
+    /// What may be generated; anything without one. The generation ends as [`FinishReason::Stop`]
+    /// where nothing more may follow.
+    pub constraint: Option<Constraint>,
     /// How tokens are chosen.
     pub sampling: Sampling,
     /// Changes the logits before `sampling` sees them.

@@ -6,7 +6,7 @@
 //! to the bit whatever else is computed with it, so the text is that of plain decoding, greedy or sampled.
 //!
 //! [`Lookup`] guesses that a text goes on as it did before after the same tokens, [`Drafter`] has a smaller model
-//! guess. [`Acceptance`] learns how
+//! guess, and what a grammar says may leave no choice. [`Acceptance`] learns how
 //! often guesses are right, [`Costs`] how long passes take, and [`choose`] weighs the one against the
 //! other.
 
@@ -35,6 +35,15 @@ pub(crate) struct Draft {
     pub kinds: Vec<Kind>,
     /// How probable it is that each of them is right, those before it being right.
     pub chances: Vec<f64>,
+}
+
+impl Draft {
+    /// Leaves the first `n`.
+    pub fn truncate(&mut self, n: usize) {
+        self.tokens.truncate(n);
+        self.kinds.truncate(n);
+        self.chances.truncate(n);
+    }
 }
 
 /// How many tokens of each draft to compute in a pass that has `n_rows` tokens without them.

@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::evaluation::Collector;
 use crate::forward::{Forward, ForwardError};
 use crate::generation::Generation;
+use crate::grammar::MaskThread;
 use crate::handle::Outbox;
 use crate::job::Job;
 use crate::pace::Pace;
@@ -80,6 +81,7 @@ pub(crate) struct Worker {
     /// The pass's logits, then its vectors.
     rows: Vec<f32>,
     scratch: Scratch,
+    masks: MaskThread,
 }
 
 /// Says that the thread is gone, also after a panic.
@@ -128,6 +130,7 @@ impl Worker {
             drafter,
             rows: Vec::new(),
             scratch: Scratch::default(),
+            masks: MaskThread::default(),
         }
     }
 
@@ -302,7 +305,7 @@ impl Worker {
             if let (Some(job), Some(sequence)) =
                 (self.jobs.get_mut(id), self.scheduler.running(*id))
             {
-                job.start(sequence);
+                job.start(sequence, &mut self.masks);
             }
         }
         let flags = step.ids.iter().filter_map(|id| self.jobs.get(id));
@@ -314,9 +317,10 @@ impl Worker {
         match result {
             Ok(()) => {
                 let n_tokens: usize = step.runs.iter().map(|run| run.tokens.len()).sum();
+                let n_rows: usize = step.runs.iter().map(Run::n_rows).sum();
                 self.pace.note(n_tokens, self.model.clock() - start);
                 self.absorb(&step);
-                if n_tokens == step.runs.iter().map(Run::n_rows).sum() {
+                if n_tokens == n_rows {
                     self.costs.learn(n_tokens, (self.model.clock() - start).as_secs_f64());
                 }
             }
@@ -346,12 +350,17 @@ impl Worker {
             result = drafter.draft(&mut guessing, prices);
             self.shared.gate.end();
         }
-        let drafts: Vec<(u64, Draft)> = guessing.into_iter().map(|g| (g.id, g.draft)).collect();
+        let mut drafts: Vec<(u64, Draft)> = guessing.into_iter().map(|g| (g.id, g.draft)).collect();
         if let Err(message) = result {
             for (id, _) in drafts {
                 self.end(id, false, |job| job.fail(message.clone()));
             }
             return;
+        }
+        for (id, draft) in &mut drafts {
+            if let Some(job) = self.jobs.get_mut(id) {
+                job.permit(draft);
+            }
         }
         if drafts.iter().all(|(_, draft)| draft.tokens.is_empty()) {
             return;

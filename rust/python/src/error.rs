@@ -46,7 +46,8 @@ impl Raise for engine::Error {
             engine::Error::EmptyPrompt
             | engine::Error::EmptyText(_)
             | engine::Error::UnknownToken { .. }
-            | engine::Error::Parameter { .. } => RequestError::new_err(text),
+            | engine::Error::Parameter { .. }
+            | engine::Error::Grammar { .. } => RequestError::new_err(text),
             engine::Error::QueueFull { .. } => QueueFullError::new_err(text),
             engine::Error::Closed
             | engine::Error::OwnThread

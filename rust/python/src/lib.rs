@@ -9,12 +9,14 @@ mod embeddings;
 mod engine;
 mod error;
 mod gguf;
+mod grammar;
 mod params;
 mod process;
 mod processor;
 mod request;
 mod sampling;
 mod strings;
+mod token_bytes;
 mod token_model;
 mod wait;
 
@@ -32,11 +34,15 @@ mod _native {
     #[pymodule_export]
     use crate::gguf::PyGguf;
     #[pymodule_export]
+    use crate::grammar::{PyConstraint, PyGrammar, PyVocabulary};
+    #[pymodule_export]
     use crate::request::{Finished, PyRequest, Token};
     #[pymodule_export]
     use crate::sampling::{PyBreakers, samplers};
     #[pymodule_export]
     use crate::strings::PyStrings;
+    #[pymodule_export]
+    use crate::token_bytes::PyTokenBytes;
     #[pymodule_export]
     use crate::token_model::PyTokenModel;
 }

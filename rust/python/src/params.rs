@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use farthing_engine::Request;
+use farthing_engine::{Constraint, Request};
 use farthing_models::{KvType, Lora, Pooling};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::adapter::adapters;
 use crate::error::RequestError;
+use crate::grammar::PyConstraint;
 use crate::sampling::PyBreakers;
 
 /// A request from its tokens and the fields of `Request` and `Sampling` by name, all optional. Raises
@@ -37,6 +38,7 @@ fn set(request: &mut Request, name: &str, value: &Bound<'_, PyAny>) -> PyResult<
         "cache_prompt" => request.unshared = !get::<bool>(name, value, "true or false")?,
         "priority" => request.priority = get(name, value, INTEGER)?,
         "timeout" => request.timeout = Some(seconds(name, get(name, value, NUMBER)?)?),
+        "constraint" => request.constraint = Some(constraint(name, value)?),
         "logprobs" => request.logprobs = Some(get(name, value, COUNT)?),
         "post_sampling_probs" => request.post_sampling_probs = get(name, value, TRUTH)?,
         "samplers" => sampling.samplers = Some(get(name, value, "a list of names")?),
@@ -76,6 +78,12 @@ fn set(request: &mut Request, name: &str, value: &Bound<'_, PyAny>) -> PyResult<
         _ => return Err(RequestError::new_err(format!("{name} is not a parameter"))),
     }
     Ok(())
+}
+
+fn constraint(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Constraint> {
+    let constraint = value.cast::<PyConstraint>();
+    let constraint = constraint.map_err(|_| wrong(name, value, "a Constraint"))?;
+    Ok(constraint.get().constraint.clone())
 }
 
 const NUMBER: &str = "a number";

@@ -37,6 +37,10 @@ class ReasoningFormat:
         """Whether a prompt ends with the beginning of reasoning."""
         return prompt.rstrip().endswith(self.begin.rstrip())
 
+    def closed_by(self, prompt: str) -> bool:
+        """Whether a prompt ends with the end of reasoning, so that none comes."""
+        return prompt.rstrip().endswith(self.end.rstrip())
+
     def read(
         self, reader: Reader, out: Output, opened: bool, breaks: Sequence[str] = ()
     ) -> Steps[str | None]:

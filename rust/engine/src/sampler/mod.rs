@@ -1,6 +1,7 @@
 //! Choosing the next token from a row of logits.
 //!
-//! A request's own processor and logit bias come first, then the chain of samplers (see [`chain`]), each of which changes or
+//! A request's own processor comes first, then a grammar's mask, logit bias, and the chain of samplers (see
+//! [`chain`]), each of which changes or
 //! removes candidates, and at the end a draw from the softmax of what is left.
 
 mod adaptive_p;
@@ -34,6 +35,7 @@ use chain::{Place, Stage, build_chain};
 use logprob::logprob;
 use rng::Rng;
 
+use crate::grammar::Mask;
 use crate::processor::LogitsProcessor;
 use crate::request::{Logprob, Request};
 
@@ -84,11 +86,12 @@ impl Sampler {
         }
     }
 
-    /// The next token, given its logits, which are changed, and all tokens before it: the prompt and
-    /// those accepted. The message of an error is for the user.
+    /// The next token, given its logits, which are changed, those that are allowed, and all tokens
+    /// before it: the prompt and those accepted. The message of an error is for the user.
     pub fn sample(
         &mut self,
         logits: &mut [f32],
+        mask: &Mask,
         history: &[u32],
         scratch: &mut Scratch,
     ) -> Result<(u32, Option<Logprob>), String> {
@@ -102,6 +105,7 @@ impl Sampler {
             processor.process(history, logits)?;
             check(logits).map_err(|bad| format!("logits_processor gave {bad}"))?;
         }
+        mask.apply(logits);
         for &(id, bias) in &self.bias {
             logits[id as usize] += bias;
         }
@@ -166,7 +170,8 @@ mod tests {
 
     fn sample(sampling: &Sampling, logits: &[f32]) -> Result<u32, String> {
         let mut sampler = sampler(sampling);
-        let sampled = sampler.sample(&mut logits.to_vec(), &[], &mut Scratch::default());
+        let sampled =
+            sampler.sample(&mut logits.to_vec(), &Mask::Any, &[], &mut Scratch::default());
         sampled.map(|(id, _)| id)
     }
 
@@ -201,7 +206,7 @@ mod tests {
         let mut scratch = Scratch::default();
         let mut counts = vec![0.0; logits.len()];
         for _ in 0..DRAWS {
-            let sampled = sampler.sample(&mut logits.clone(), &[], &mut scratch);
+            let sampled = sampler.sample(&mut logits.clone(), &Mask::Any, &[], &mut scratch);
             let (id, _) = sampled.expect("sane logits");
             sampler.accept(id);
             counts[id as usize] += 1.0;
@@ -229,7 +234,7 @@ mod tests {
         let mut logits = logits(1000);
         logits[77] = 20.0;
         logits[900] = 20.0;
-        assert_eq!(sampler.sample(&mut logits, &[], &mut scratch), Ok((77, None)));
+        assert_eq!(sampler.sample(&mut logits, &Mask::Any, &[], &mut scratch), Ok((77, None)));
         assert!(scratch.list.capacity() < 10);
     }
 
@@ -255,7 +260,8 @@ mod tests {
             for step in 0..60 {
                 let logits = logits(50 + step);
                 let mut get = |sampler: &mut Sampler| {
-                    let sampled = sampler.sample(&mut logits.clone(), &history, &mut scratch);
+                    let sampled =
+                        sampler.sample(&mut logits.clone(), &Mask::Any, &history, &mut scratch);
                     sampled.expect("sane logits").0
                 };
                 let id = get(&mut once);
@@ -282,7 +288,8 @@ mod tests {
             Request { logprobs: Some(4), post_sampling_probs: true, ..Request::default() };
         let sample = |request: &Request| {
             let mut sampler = Sampler::new(request);
-            let sampled = sampler.sample(&mut logits.clone(), &[], &mut Scratch::default());
+            let sampled =
+                sampler.sample(&mut logits.clone(), &Mask::Any, &[], &mut Scratch::default());
             let (id, logprob) = sampled.expect("sane logits");
             (id, logprob.expect("it was asked for"))
         };

@@ -5,8 +5,9 @@
 pub(crate) struct Kind(u8);
 
 /// The chances taken for granted at first: of a match of 2, 3, 4 to 7, 8 to 15 and more tokens; of what
-/// a model gives a probability of at most 0.4, 0.6, 0.8, 0.95 and 1; of what it has not been asked.
-const PRIORS: [f64; 11] = [0.2, 0.35, 0.6, 0.8, 0.9, 0.25, 0.45, 0.65, 0.85, 0.95, 0.7];
+/// a model gives a probability of at most 0.4, 0.6, 0.8, 0.95 and 1; of what it has not been asked; of the
+/// longest tokens of a text that must come.
+const PRIORS: [f64; 12] = [0.2, 0.35, 0.6, 0.8, 0.9, 0.25, 0.45, 0.65, 0.85, 0.95, 0.7, 0.9];
 /// As how many guesses that counts.
 const WEIGHT: f64 = 2.0;
 /// What older guesses count when a new one is known.
@@ -16,6 +17,9 @@ const PATIENCE: u32 = 8;
 const LEAST_TRIES: u32 = 256;
 
 impl Kind {
+    /// That a text which must come is cut into the longest tokens.
+    pub const FORCED: Kind = Kind(11);
+
     /// That a text goes on as it did after the same `n` tokens.
     pub fn lookup(n: usize) -> Kind {
         Kind(match n {

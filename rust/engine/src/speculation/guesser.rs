@@ -47,6 +47,14 @@ impl Guesser {
         Draft { tokens: found.continuation(tokens, n), kinds, chances }
     }
 
+    /// The tokens of a text that must come next, at most `room`. Only how it is cut is a guess.
+    pub fn forced(&mut self, mut tokens: Vec<u32>, room: usize) -> Draft {
+        tokens.truncate(room);
+        let kinds = vec![Kind::FORCED; tokens.len()];
+        let chances = self.acceptance.chances(&kinds);
+        Draft { tokens, kinds, chances }
+    }
+
     /// How probable it is that a guess of this kind is right.
     pub fn chance(&self, kind: Kind) -> f64 {
         self.acceptance.chance(kind)
