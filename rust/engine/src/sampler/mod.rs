@@ -1,8 +1,8 @@
 //! Choosing the next token from a row of logits.
 //!
-//! A request's own processor comes first, then a grammar's mask, logit bias, and the chain of samplers (see
-//! [`chain`]), each of which changes or
-//! removes candidates, and at the end a draw from the softmax of what is left.
+//! A request's own processor comes first, then a grammar's mask, then logit bias, then the chain of samplers
+//! (see [`chain`]), each of which changes or removes candidates, and at the end a draw from the softmax of
+//! what is left.
 
 mod adaptive_p;
 mod candidates;
