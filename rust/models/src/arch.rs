@@ -143,7 +143,7 @@ pub fn build(gguf: &Gguf, n_ctx: Option<usize>, repack: bool) -> Result<Decoder>
     let params = Params::new(gguf.metadata(), n_ctx)?;
     let name = params.architecture();
     match ARCHITECTURES.iter().find(|(known, _)| *known == name) {
-        Some((_, build)) => build(&params, &Weights::new(gguf, repack)),
+        Some((_, build)) => build(&params, &Weights::new(gguf, repack)?),
         None => Err(Error::UnknownArchitecture {
             file: gguf.path().display().to_string(),
             name: name.into(),

@@ -1,5 +1,7 @@
 //! What one forward pass computes: plain data handed down by the engine.
 
+use crate::lora::Adapters;
+
 /// A page number in the KV cache; every layer has memory for every page.
 pub type Page = u32;
 
@@ -29,6 +31,8 @@ pub struct Run {
     pub state: Option<StateSlots>,
     /// Of which of the tokens the logits are wanted.
     pub wants: Wants,
+    /// Adapters of the model's that the tokens are computed with.
+    pub adapters: Adapters,
 }
 
 /// Which rows of logits a run asks for.

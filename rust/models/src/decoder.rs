@@ -16,6 +16,7 @@ use crate::cache::{Cache, StateShape};
 use crate::description::{Description, LayerShape};
 use crate::error::{Error, Result};
 use crate::layer::Layer;
+use crate::lora::Lora;
 use crate::rope::Rope;
 use crate::rows::{Wanted, spans, turns};
 use crate::weights::{Linear, Weights, linear};
@@ -33,6 +34,7 @@ pub struct Decoder {
     last_keeping: usize,
     output_norm: Norm,
     output: Linear,
+    lora: Lora,
     memory: Memory,
 }
 
@@ -106,7 +108,7 @@ impl Decoder {
     pub fn load(weights: &Weights, about: Description) -> Result<Decoder> {
         let d = about.d;
         let n_vocab = weights.shape("token_embd.weight")?.get(1).copied().unwrap_or(1);
-        let embedding = weights.linear("token_embd", n_vocab, d)?;
+        let embedding = weights.table("token_embd", n_vocab, d)?;
         let output = if weights.has("output.weight") {
             weights.linear("output", n_vocab, d)?
         } else {
@@ -114,7 +116,7 @@ impl Decoder {
         };
         let positions = || {
             let n = weights.shape("position_embd.weight")?.get(1).copied().unwrap_or(1);
-            weights.linear("position_embd", n, d)
+            weights.table("position_embd", n, d)
         };
         let n_layers = about.layers.len();
         let per_layer = about.embedding.per_layer.map(|width| {
@@ -134,6 +136,7 @@ impl Decoder {
             output_norm: norm(about.output.norm)?,
             embedding,
             output,
+            lora: weights.lora().clone(),
             about,
             memory: Memory { d, ..Memory::default() },
         })
@@ -142,6 +145,11 @@ impl Decoder {
     /// Entries of the vocabulary.
     pub fn n_vocab(&self) -> usize {
         self.output.rows()
+    }
+
+    /// What its matrices have in common about adapters.
+    pub fn lora(&self) -> &Lora {
+        &self.lora
     }
 
     /// How many positions there can be, where the weights bound them.
@@ -175,14 +183,17 @@ impl Decoder {
         logits: &mut Vec<f32>,
     ) -> Result<()> {
         let d = self.about.d;
-        self.embed(team, runs)?;
         let (spans, wanted, turns) = (spans(runs), Wanted::new(runs), turns(runs));
+        let n_rows = runs.iter().map(|run| run.tokens.len()).sum();
+        let kept = (wanted.rows.len() < n_rows).then_some(wanted.rows.as_slice());
+        let lora = self.lora.clone();
+        let _adapters = lora.begin(runs, kept);
+        self.embed(team, runs)?;
         let mut places = std::mem::take(&mut self.memory.places);
         let [every, some] = &mut places;
         every.set(&self.about.ropes, runs.iter().flat_map(|r| r.start..r.start + r.tokens.len()));
         some.set(&self.about.ropes, wanted.rows.iter().map(|&row| every.positions[row]));
         let (all, after) = (every.batch(&spans, &turns), some.batch(&wanted.spans, &turns));
-        let kept = (wanted.rows.len() < every.positions.len()).then_some(wanted.rows.as_slice());
         // The last layer that keeps something needs every row for that, but only some outputs.
         let end = Batch { wanted: &wanted.spans, kept, ..all };
         for (i, layer) in self.layers.iter().enumerate() {

@@ -58,6 +58,14 @@ pub enum Error {
         /// Its type.
         ty: &'static str,
     },
+    /// A file is no adapter, or none for the model.
+    #[error("{file}: {reason}")]
+    Adapter {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// The context does not fit.
     #[error(
         "a context of {wanted} tokens needs {needed} bytes of KV cache, of {available} available"

@@ -14,6 +14,7 @@ use crate::batch::{Page, Run};
 use crate::cache::Cache;
 use crate::decoder::Decoder;
 use crate::error::{Error, Result};
+use crate::lora::Lora;
 use crate::memory;
 use crate::params::Params;
 use crate::readahead;
@@ -184,6 +185,11 @@ impl Model {
     /// Why that many, in words.
     pub fn n_threads_reason(&self) -> &str {
         &self.threads.reason
+    }
+
+    /// What loads its adapters.
+    pub fn lora(&self) -> Lora {
+        self.decoder.lora().clone()
     }
 
     /// Where the time of passes goes.

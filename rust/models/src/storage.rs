@@ -56,6 +56,16 @@ impl Storage {
         matrix.unwrap_or_else(|e| unreachable!("{e}"))
     }
 
+    /// Some rows of a matrix that is in the file's order.
+    ///
+    /// # Panics
+    /// There are not so many rows.
+    pub fn matrix_of(&self, rows: Range<usize>) -> Matrix<'_> {
+        let stride = self.file.len() / self.rows;
+        let bytes = &self.file[rows.start * stride..rows.end * stride];
+        Matrix::new(self.quant, bytes, rows.len(), self.k).unwrap_or_else(|e| unreachable!("{e}"))
+    }
+
     /// Rearranges the weights for their second product, if that is wanted: the first one, of which a
     /// first token may wait, goes without. Where memory is refused they stay as they are.
     pub fn ready(&self, team: &Team) {

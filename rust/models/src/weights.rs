@@ -11,12 +11,14 @@ use farthing_kernels::{Activations, Matrix, Quant, Team, matmul};
 
 use crate::description::NormShape;
 use crate::error::{Error, Result};
+use crate::lora::{self, Lora, Target};
 use crate::storage::Storage;
 
 /// The tensors of a file.
 pub struct Weights<'a> {
     gguf: &'a Gguf,
     repack: bool,
+    lora: Lora,
 }
 
 /// A matrix in the file, `rows` × `k`, with an optional bias for each row.
@@ -26,6 +28,8 @@ pub struct Linear {
     /// What the product is multiplied by, as NVFP4's files have it.
     scale: Option<f32>,
     bias: Option<Vec<f32>>,
+    /// What adapters know it as, if it takes any.
+    target: Option<Target>,
 }
 
 impl Linear {
@@ -44,7 +48,7 @@ impl Linear {
         self.scale.is_some()
     }
 
-    /// Writes some rows as floats, one after the other.
+    /// Writes some rows as floats, one for each of the batch.
     pub fn rows_of(&self, team: &Team, rows: impl Iterator<Item = usize>, out: &mut Vec<f32>) {
         let (rows, matrix): (Vec<usize>, _) = (rows.collect(), self.storage.matrix());
         let k = matrix.k();
@@ -54,6 +58,9 @@ impl Linear {
                 matrix.row(row, out);
             }
         });
+        if let Some(target) = &self.target {
+            lora::add_rows(team, target, &rows, out);
+        }
     }
 
     /// Some of the rows, with their biases.
@@ -62,7 +69,8 @@ impl Linear {
     /// There are not so many rows.
     pub fn part(&self, rows: Range<usize>) -> Linear {
         let bias = self.bias.as_ref().map(|bias| bias[rows.clone()].to_vec());
-        Linear { storage: Arc::new(self.storage.part(rows)), scale: self.scale, bias }
+        let target = self.target.as_ref().map(|target| target.part(rows.clone()));
+        Linear { storage: Arc::new(self.storage.part(rows)), scale: self.scale, bias, target }
     }
 
     /// Completes a product.
@@ -82,14 +90,18 @@ impl Linear {
     }
 }
 
-/// Every matrix times all columns of `x`, biases added: each output is `[n][rows]`.
+/// Every matrix times all columns of `x`, the batch's rows, biases and their adapters added: each output is
+/// `[n][rows]`.
 pub fn linear(team: &Team, x: &mut Activations, jobs: &mut [(&Linear, &mut [f32])]) {
     let mut matrices: Vec<_> =
         jobs.iter_mut().map(|(linear, out)| (linear.matrix(team), &mut **out)).collect();
     matmul(team, x, &mut matrices);
-    for (linear, out) in jobs {
+    for (linear, out) in &mut *jobs {
         linear.finish(team, out);
     }
+    let jobs = jobs.iter_mut();
+    let adapted = jobs.filter_map(|(linear, out)| Some((linear.target.as_ref()?, &mut **out)));
+    lora::add_products(team, x, adapted);
 }
 
 /// In which forms these matrices want their columns.
@@ -109,8 +121,14 @@ pub fn linear_groups(team: &Team, x: &Groups, mut jobs: Vec<(usize, &Linear, &mu
 
 impl<'a> Weights<'a> {
     /// Those of a file, to be rearranged at their second use if `repack` is set.
-    pub fn new(gguf: &'a Gguf, repack: bool) -> Self {
-        Weights { gguf, repack }
+    pub fn new(gguf: &'a Gguf, repack: bool) -> Result<Self> {
+        let lora = Lora::new(gguf.metadata().require("general.architecture")?);
+        Ok(Weights { gguf, repack, lora })
+    }
+
+    /// What the matrices have in common about adapters.
+    pub fn lora(&self) -> &Lora {
+        &self.lora
     }
 
     fn file(&self) -> String {
@@ -211,11 +229,29 @@ impl<'a> Weights<'a> {
 
     /// `<name>.weight`, `rows` × `k`, with `<name>.bias` if there is one.
     pub fn linear(&self, name: &str, rows: usize, k: usize) -> Result<Linear> {
+        self.adaptable(name, rows, k, false)
+    }
+
+    /// The same, whose rows are looked up. An adapter changes what is looked up, and no product, should
+    /// the table also be the output matrix.
+    pub fn table(&self, name: &str, rows: usize, k: usize) -> Result<Linear> {
+        self.adaptable(name, rows, k, true)
+    }
+
+    fn adaptable(&self, name: &str, rows: usize, k: usize, table: bool) -> Result<Linear> {
         let tensor = self.find(&format!("{name}.weight"))?;
         self.check(tensor, &[k, rows])?;
         let bias = self.opt_vector(&format!("{name}.bias"), rows)?;
         let scale = self.scales(name, tensor, 1)?.map(|scale| scale[0]);
-        Ok(Linear { scale, ..self.whole(tensor, tensor.data(), rows, k, bias)? })
+        let target = Some(self.lora.target(&tensor.name, rows, k, table));
+        Ok(Linear { scale, target, ..self.whole(tensor, tensor.data(), rows, k, bias)? })
+    }
+
+    /// A tensor as a matrix, `rows` × `k`, that stays in the file.
+    pub fn storage(&self, name: &str, rows: usize, k: usize) -> Result<Storage> {
+        let tensor = self.find(name)?;
+        self.check(tensor, &[k, rows])?;
+        self.stored(tensor, tensor.data(), rows, k)
     }
 
     /// `<name>.scale` of a type that has such.
@@ -260,8 +296,12 @@ impl<'a> Weights<'a> {
         k: usize,
         bias: Option<Vec<f32>>,
     ) -> Result<Linear> {
-        let storage = Storage::new(self.quant(tensor)?, data, rows, k, self.repack)
-            .map_err(|e| Error::Option(format!("{}: tensor {}: {e}", self.file(), tensor.name)))?;
-        Ok(Linear { storage: Arc::new(storage), scale: None, bias })
+        let storage = Arc::new(self.stored(tensor, data, rows, k)?);
+        Ok(Linear { storage, scale: None, bias, target: None })
+    }
+
+    fn stored(&self, tensor: &Tensor, data: Bytes, rows: usize, k: usize) -> Result<Storage> {
+        Storage::new(self.quant(tensor)?, data, rows, k, self.repack)
+            .map_err(|e| Error::Option(format!("{}: tensor {}: {e}", self.file(), tensor.name)))
     }
 }

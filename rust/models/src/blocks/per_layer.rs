@@ -29,7 +29,7 @@ impl PerLayerInputs {
         norm: NormShape,
     ) -> Result<PerLayerInputs> {
         Ok(PerLayerInputs {
-            table: weights.linear("per_layer_token_embd", n_vocab, n_layers * width)?,
+            table: weights.table("per_layer_token_embd", n_vocab, n_layers * width)?,
             projection: weights.linear("per_layer_model_proj", n_layers * width, d)?,
             norm: weights.norm("per_layer_proj_norm", width, norm)?,
         })

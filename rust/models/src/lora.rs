@@ -1,0 +1,389 @@
+//! Low-rank adapters (Hu et al. 2021, arXiv:2106.09685): `y = W x + scale * alpha / rank * B (A x)`.
+//!
+//! A file of an adapter has tensors `<name>.lora_a` and `<name>.lora_b` for a tensor `<name>` of the model,
+//! as llama.cpp's converter writes them. Matrices that take adapters are [`Target`]s, and for each pass it
+//! is set which rows of the batch have which adapters. So the base weights stay as they are, requests with
+//! different adapters are computed together, and the blocks know nothing of it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use farthing_gguf::Gguf;
+use farthing_kernels::vector::add;
+use farthing_kernels::{Activations, Team, matmul};
+
+use crate::batch::Run;
+use crate::error::{Error, Result};
+use crate::storage::Storage;
+use crate::weights::Weights;
+
+/// A low-rank adapter of one model. It stays in its file's memory map.
+pub struct Adapter {
+    /// Rising in the order of loading.
+    id: u64,
+    /// By the number of the target.
+    pairs: HashMap<usize, Pair>,
+    ignored: Vec<String>,
+    bytes: usize,
+}
+
+/// What is added to one matrix.
+struct Pair {
+    /// `rank` × inputs; of a table, a row of `rank` for each of its rows.
+    a: Storage,
+    /// Outputs × `rank`.
+    b: Storage,
+    rank: usize,
+    /// `alpha / rank`
+    factor: f32,
+}
+
+impl Adapter {
+    /// A number that no other adapter has.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// How many matrices it changes.
+    pub fn n_matrices(&self) -> usize {
+        self.pairs.len()
+    }
+
+    /// The tensors of its file that are of no use: norms, which are not of low rank.
+    pub fn ignored(&self) -> &[String] {
+        &self.ignored
+    }
+
+    /// Bytes of its matrices.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl fmt::Debug for Adapter {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.debug_struct("Adapter").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// The adapters of some rows and their scales.
+pub type Adapters = Arc<[(Arc<Adapter>, f32)]>;
+
+/// What the matrices of a model have in common about adapters.
+#[derive(Clone)]
+pub struct Lora(Arc<Shared>);
+
+struct Shared {
+    architecture: String,
+    matrices: Mutex<Vec<Shape>>,
+    /// Whether any row of the pass has an adapter.
+    active: AtomicBool,
+    pass: Mutex<Pass>,
+}
+
+/// A matrix that takes adapters.
+#[derive(Clone)]
+struct Shape {
+    name: String,
+    rows: usize,
+    k: usize,
+    /// Whether its rows are looked up instead of multiplied with.
+    table: bool,
+}
+
+/// Some rows of a matrix that takes adapters.
+#[derive(Clone)]
+pub struct Target {
+    lora: Lora,
+    /// The matrix's number.
+    index: usize,
+    rows: Range<usize>,
+    table: bool,
+}
+
+/// The rows of the pass in progress, and memory that is used again.
+#[derive(Default)]
+struct Pass {
+    /// Rows of the batch, and of its last layer, where they may be fewer.
+    n: [usize; 2],
+    /// In the order of loading, so that a row's sums do not depend on the others'.
+    uses: Vec<Use>,
+    columns: Activations,
+    low: Vec<Activations>,
+    product: Vec<f32>,
+}
+
+/// An adapter's rows with their scales, among all and among those of the last layer.
+struct Use {
+    adapter: Arc<Adapter>,
+    rows: [Vec<(usize, f32)>; 2],
+}
+
+/// Ends a pass's adapters.
+pub struct Begun<'a>(&'a Lora);
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        if self.0.0.active.swap(false, Ordering::Relaxed) {
+            lock(&self.0.0.pass).uses.clear();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Lora {
+    /// Of a model of this architecture, without matrices yet.
+    pub fn new(architecture: &str) -> Lora {
+        Lora(Arc::new(Shared {
+            architecture: architecture.into(),
+            matrices: Mutex::default(),
+            active: AtomicBool::new(false),
+            pass: Mutex::default(),
+        }))
+    }
+
+    /// Takes in a matrix, or finds it again. `table` says that its rows are looked up.
+    pub fn target(&self, name: &str, rows: usize, k: usize, table: bool) -> Target {
+        let mut matrices = lock(&self.0.matrices);
+        let index = matrices.iter().position(|m| m.name == name).unwrap_or_else(|| {
+            matrices.push(Shape { name: name.into(), rows, k, table });
+            matrices.len() - 1
+        });
+        Target { lora: self.clone(), index, rows: 0..rows, table }
+    }
+
+    /// Reads a file's adapter.
+    ///
+    /// # Errors
+    /// The file is no such adapter, or one for another architecture; a tensor has another shape than the
+    /// model's asks for, or the model has none of its name that takes adapters.
+    pub fn load(&self, gguf: &Gguf) -> Result<Adapter> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let (file, metadata) = (gguf.path().display().to_string(), gguf.metadata());
+        let wrong = |reason: String| Error::Adapter { file: file.clone(), reason };
+        let model = &*self.0.architecture;
+        for (key, wanted) in [
+            ("general.type", "adapter"),
+            ("adapter.type", "lora"),
+            ("general.architecture", model),
+        ] {
+            let found: Option<&str> = metadata.opt(key)?;
+            if found != Some(wanted) {
+                let found = found.map_or("missing".into(), |found| format!("\"{found}\""));
+                return Err(wrong(format!("{key} is {found}, but must be \"{wanted}\"")));
+            }
+        }
+        let invocation = "adapter.alora.invocation_tokens";
+        if metadata.get(invocation).is_some() {
+            let reason = "adapters for a part of the text are not known";
+            return Err(wrong(format!("{invocation} is set, but {reason}")));
+        }
+        let alpha = metadata.opt::<f32>("adapter.lora.alpha")?.unwrap_or(0.0);
+        let tensors = Weights::new(gguf, false)?;
+        let mut adapter = Adapter {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            pairs: HashMap::new(),
+            ignored: Vec::new(),
+            bytes: 0,
+        };
+        let matrices = lock(&self.0.matrices);
+        for tensor in gguf.tensors() {
+            let name = tensor.name.as_str();
+            let Some(base) = name.strip_suffix(".lora_a").or(name.strip_suffix(".lora_b")) else {
+                if !name.ends_with("_norm.weight") {
+                    return Err(wrong(format!("tensor {name} is no lora_a or lora_b")));
+                }
+                adapter.ignored.push(name.into());
+                continue;
+            };
+            let Some(index) = matrices.iter().position(|m| m.name == base) else {
+                let reason = "the model has no matrix of that name that takes adapters";
+                return Err(wrong(format!("tensor {name}: {reason}")));
+            };
+            adapter.bytes += tensor.n_bytes();
+            if !adapter.pairs.contains_key(&index) {
+                adapter.pairs.insert(index, Pair::load(&tensors, &matrices[index], alpha)?);
+            }
+        }
+        Ok(adapter)
+    }
+
+    /// Sets the adapters of a pass's rows until what this returns is dropped. `kept` are those of the
+    /// rows that the last layer leaves, if not all.
+    pub fn begin(&self, runs: &[Run], kept: Option<&[usize]>) -> Begun<'_> {
+        if runs.iter().any(|run| !run.adapters.is_empty()) {
+            lock(&self.0.pass).set(runs, kept);
+            self.0.active.store(true, Ordering::Relaxed);
+        }
+        Begun(self)
+    }
+}
+
+impl Pair {
+    fn load(tensors: &Weights, matrix: &Shape, alpha: f32) -> Result<Pair> {
+        let Shape { name, rows, k, table } = matrix;
+        let (a, b) = (format!("{name}.lora_a"), format!("{name}.lora_b"));
+        let rank = tensors.shape(&b)?.first().copied().unwrap_or(1);
+        let (a, b) = match table {
+            true => (tensors.storage(&a, *rows, rank)?, tensors.storage(&b, *k, rank)?),
+            false => (tensors.storage(&a, rank, *k)?, tensors.storage(&b, *rows, rank)?),
+        };
+        let factor = if alpha == 0.0 { 1.0 } else { alpha / rank as f32 };
+        Ok(Pair { a, b, rank, factor })
+    }
+}
+
+impl Target {
+    /// Some of its rows.
+    pub fn part(&self, rows: Range<usize>) -> Target {
+        let start = self.rows.start;
+        Target { rows: start + rows.start..start + rows.end, ..self.clone() }
+    }
+}
+
+/// Adds to products of `x` with some targets, `[n][rows]` each, what the rows' adapters say.
+pub fn add_products<'a>(
+    team: &Team,
+    x: &mut Activations,
+    jobs: impl Iterator<Item = (&'a Target, &'a mut [f32])>,
+) {
+    let mut jobs = jobs.filter(|(target, _)| target.lora.0.active.load(Ordering::Relaxed));
+    let Some(first) = jobs.next() else {
+        return;
+    };
+    let shared = first.0.lora.0.clone();
+    let mut jobs: Vec<_> = std::iter::once(first).chain(jobs).collect();
+    let Pass { n, uses, columns, low, product } = &mut *lock(&shared.pass);
+    for Use { adapter, rows } in uses {
+        let rows = &rows[of(*n, x.n())];
+        let mine: Vec<(&Pair, usize)> = jobs
+            .iter()
+            .enumerate()
+            .filter(|(_, (target, _))| !target.table)
+            .filter_map(|(job, (target, _))| Some((adapter.pairs.get(&target.index)?, job)))
+            .collect();
+        if rows.is_empty() || mine.is_empty() {
+            continue;
+        }
+        let columns = match rows.len() == x.n() {
+            true => &mut *x,
+            false => gather(columns, x, rows),
+        };
+        low.resize_with(low.len().max(mine.len()), Activations::default);
+        let products = mine.iter().zip(&mut *low);
+        let mut products: Vec<_> = products
+            .map(|((pair, _), low)| (pair.a.matrix(), low.reset(rows.len(), pair.rank)))
+            .collect();
+        matmul(team, columns, &mut products);
+        for ((pair, job), low) in mine.into_iter().zip(&mut *low) {
+            let (target, out) = &mut jobs[job];
+            pair.finish(team, low, product, rows, target.rows.clone(), out);
+        }
+    }
+}
+
+/// Adds to some rows of a table, `[n][k]`, what the adapters of the batch's rows say.
+pub fn add_rows(team: &Team, target: &Target, rows: &[usize], out: &mut [f32]) {
+    if !target.lora.0.active.load(Ordering::Relaxed) {
+        return;
+    }
+    let Pass { uses, low, product, .. } = &mut *lock(&target.lora.0.pass);
+    low.resize_with(low.len().max(1), Activations::default);
+    for Use { adapter, rows: places } in uses {
+        let Some(pair) = adapter.pairs.get(&target.index) else {
+            continue;
+        };
+        let (places, a) = (&places[0], pair.a.matrix());
+        let picked = low[0].reset(places.len(), pair.rank).chunks_exact_mut(pair.rank);
+        for (low, &(place, _)) in picked.zip(places) {
+            a.row(target.rows.start + rows[place], low);
+        }
+        let outputs = 0..pair.b.rows();
+        pair.finish(team, &mut low[0], product, places, outputs, out);
+    }
+}
+
+impl Pair {
+    /// Adds `scale * factor * B low` to rows of `out`; `outputs` are those rows of `B` that it has.
+    fn finish(
+        &self,
+        team: &Team,
+        low: &mut Activations,
+        product: &mut Vec<f32>,
+        rows: &[(usize, f32)],
+        outputs: Range<usize>,
+        out: &mut [f32],
+    ) {
+        for (low, (_, scale)) in low.floats_mut().chunks_exact_mut(self.rank).zip(rows) {
+            low.iter_mut().for_each(|x| *x *= scale * self.factor);
+        }
+        let width = outputs.len();
+        product.resize(product.len().max(rows.len() * width), 0.0);
+        let product = &mut product[..rows.len() * width];
+        matmul(team, low, &mut [(self.b.matrix_of(outputs), &mut *product)]);
+        if product.len() == out.len() {
+            add(team, out, product);
+            return;
+        }
+        for (&(row, _), product) in rows.iter().zip(product.chunks_exact(width)) {
+            let out = &mut out[row * width..][..width];
+            out.iter_mut().zip(product).for_each(|(out, x)| *out += x);
+        }
+    }
+}
+
+impl Pass {
+    fn set(&mut self, runs: &[Run], kept: Option<&[usize]>) {
+        let mut uses: Vec<Use> = Vec::new();
+        let mut first = 0;
+        for run in runs {
+            let rows = first..first + run.tokens.len();
+            first = rows.end;
+            for (adapter, scale) in run.adapters.iter().filter(|(_, scale)| *scale != 0.0) {
+                let place = uses.binary_search_by_key(&adapter.id, |u| u.adapter.id);
+                let place = place.unwrap_or_else(|place| {
+                    let rows = [Vec::new(), Vec::new()];
+                    uses.insert(place, Use { adapter: adapter.clone(), rows });
+                    place
+                });
+                uses[place].rows[0].extend(rows.clone().map(|row| (row, *scale)));
+            }
+        }
+        for Use { rows: [all, last], .. } in &mut uses {
+            *last = match kept {
+                None => all.clone(),
+                Some(kept) => all
+                    .iter()
+                    .filter_map(|(row, scale)| Some((kept.binary_search(row).ok()?, *scale)))
+                    .collect(),
+            };
+        }
+        self.n = [first, kept.map_or(first, <[usize]>::len)];
+        self.uses = uses;
+    }
+}
+
+/// Whether `n` rows are all of a pass or those of its last layer: the first or the second.
+fn of([all, last]: [usize; 2], n: usize) -> usize {
+    assert!(n == all || n == last, "{n} rows in a pass of {all}, at last {last}");
+    usize::from(n != all)
+}
+
+/// Some rows of `x`.
+fn gather<'a>(
+    to: &'a mut Activations,
+    x: &Activations,
+    rows: &[(usize, f32)],
+) -> &'a mut Activations {
+    let k = x.k();
+    for (to, &(row, _)) in to.reset(rows.len(), k).chunks_exact_mut(k).zip(rows) {
+        to.copy_from_slice(&x.floats()[row * k..][..k]);
+    }
+    to
+}
