@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from shell import Farthing
 
+from adapters import random_pairs, write_adapter
 from farthing.api.sampling import NAMES
 from models import STORY_TEXT
 
@@ -119,7 +120,7 @@ def test_every_flag_reaches_the_library(farthing: Farthing, story: Path, flag: s
 
 def test_every_option_has_a_flag() -> None:
     names = {NAMED_OTHERWISE.get(flag, flag.strip("-").replace("-", "_")) for flag in BAD}
-    names = (names - {"dry_sequence_breaker"}) | {"dry_sequence_breakers", "ignore_eos"}
+    names = (names - {"dry_sequence_breaker"}) | {"dry_sequence_breakers", "ignore_eos", "lora"}
     assert names == set(NAMES) - NEEDLESS
 
 
@@ -185,6 +186,23 @@ def test_wrong_flags_are_usage_errors(farthing: Farthing, story: Path, words: li
     done = farthing("run", story, "x", *words)
     assert done.returncode == 2
     assert words[0] in done.stderr or words[-1] in done.stderr
+
+
+def test_adapters(farthing: Farthing, story: Path, tmp_path: Path) -> None:
+    pairs = random_pairs(story, ["output.weight"], size=5)
+    files = [write_adapter(tmp_path / f"{name}.gguf", pairs) for name in "ab"]
+    ask = ("run", story, "Once upon", "--raw", "--temp", "0", "-n", "12")
+    plain = farthing(*ask).stdout
+    assert farthing(*ask, "--lora", files[0]).stdout != plain
+    both = f"{files[0]}:1,{files[1]}:-1.0"
+    assert farthing(*ask, "--lora-scaled", both).stdout == plain
+    assert farthing(*ask, "--lora", f"{files[0]},{files[1]}").stdout != plain
+    wrong = farthing(*ask, "--lora-scaled", files[0])
+    assert wrong.returncode == 2
+    assert "is not like FILE:0.5" in wrong.stderr
+    missing = farthing(*ask, "--lora", tmp_path / "none.gguf")
+    assert missing.returncode == 1
+    assert "none.gguf" in missing.stderr
 
 
 def test_ctrl_c_stops_at_once(environment: dict[str, str], endless: Path) -> None:

@@ -19,6 +19,7 @@ from farthing.api.chat_stream import ChatStream
 from farthing.api.dispatch import Dispatcher
 from farthing.api.generation import Generation, Piece, Pieces
 from farthing.api.locate import locate
+from farthing.api.lora import Adapters
 from farthing.api.sampling import Prepared, prepare
 from farthing.api.stream import TokenStream
 from farthing.api.text import NoText, TextSoFar
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from farthing.api.chat import ChatOptions
+    from farthing.api.lora import Choice, Files
     from farthing.api.sampling import GenerateOptions
     from farthing.chat import ChatTemplate
     from farthing.chat.format import ChatFormat
@@ -69,6 +71,7 @@ class Model:
         prompt_lookup: bool = True,
         prefix_cache_bytes: int | None = None,
         ctx_checkpoints: int = 32,
+        lora: Files | None = None,
     ) -> None:
         """Load a GGUF file.
 
@@ -98,6 +101,10 @@ class Model:
         `ctx_checkpoints` is how many states are kept in models with recurrent layers, which can go
         on only from those.
 
+        `lora` loads low-rank adapters (GGUF files as llama.cpp converts them) beside the weights: a
+        path or a list of them, which requests then use unless they say otherwise, or files by name,
+        for requests to choose from. See `load_lora`.
+
         Raises ModelFileError, UnsupportedModelError, OutOfMemoryError, or RequestError for an
         argument out of range.
         """
@@ -120,6 +127,7 @@ class Model:
             prefix_cache_bytes=prefix_cache_bytes,
             ctx_checkpoints=ctx_checkpoints,
         )
+        self._adapters = Adapters(self._engine, lora)
         self._dispatcher = Dispatcher(self._engine)
         _open_models.add(self)
         info = self.info
@@ -227,9 +235,30 @@ class Model:
         """`chat` piece by piece, for loops of both kinds."""
         return self._chat(messages, options)
 
-    def logits(self, token_ids: Iterable[int]) -> npt.NDArray[np.float32]:
+    def logits(
+        self, token_ids: Iterable[int], *, lora: Choice | None = None
+    ) -> npt.NDArray[np.float32]:
         """The logits after each of the tokens, `[n_tokens, n_vocab]`."""
-        return self._engine.evaluate(list(token_ids))
+        return self._engine.evaluate(list(token_ids), lora=self._adapters.choose(lora))
+
+    def load_lora(self, path: str | os.PathLike[str], name: str | None = None) -> str:
+        """Load an adapter that requests can choose, at any time; gives its name back.
+
+        `name` is the file's without its ending by default. The adapter stays in its file's memory
+        map, and the weights stay as they are: requests with different adapters, and without,
+        are computed together. Raises ModelFileError or UnsupportedModelError, which name the tensor
+        and both shapes where it does not fit, or RequestError if the name is taken.
+        """
+        return self._adapters.load(path, name)
+
+    def unload_lora(self, name: str) -> None:
+        """Forget an adapter. Requests under way keep it to their end."""
+        self._adapters.unload(name)
+
+    @property
+    def lora(self) -> list[str]:
+        """The names of the loaded adapters."""
+        return self._adapters.names()
 
     def close(self) -> None:
         """End all requests and free the memory. Closing again does nothing."""
@@ -352,7 +381,7 @@ class Model:
 
     def _params(self, prepared: Prepared) -> dict[str, Any]:
         """The options of a request as the engine takes them."""
-        params = dict(prepared.native)
+        params = prepared.native | {"lora": self._adapters.choose(prepared.lora)}
         if not isinstance(self._tokenizer, FarthingError):
             params["stop_tokens"] = sorted(self._tokenizer.eog_ids)
             if prepared.breakers:

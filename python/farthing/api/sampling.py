@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from farthing import _native
+from farthing.api.lora import Choice
 from farthing.errors import RequestError
 
 
@@ -91,6 +92,8 @@ class GenerateOptions(TypedDict, total=False):
     """Token id -> what is added to its logit; -inf forbids the token."""
     n_draft_max: int
     """Tokens guessed for a pass, at most the model's `n_draft_max` (default); 0: none."""
+    lora: str | Iterable[str] | Mapping[str, float]
+    """Adapters by name, or name -> scale; default: those that the model got without names."""
     ignore_eos: bool
     """False; True generates on where the model would end."""
     cache_prompt: bool
@@ -101,7 +104,7 @@ NAMES = tuple(GenerateOptions.__annotations__)
 
 DRY_SEQUENCE_BREAKERS = ("\n", ":", '"', "*")
 
-_NOT_NATIVE = ("stop", "samplers", "dry_sequence_breakers")
+_NOT_NATIVE = ("stop", "samplers", "dry_sequence_breakers", "lora")
 
 _ALIASES = {"nucleus": "top_p", "temp": "temperature", "typ": "typ_p", "typicalp": "typ_p"}
 """Further names of samplers, most of them llama.cpp's; hyphens and underscores do not count."""
@@ -115,6 +118,7 @@ class Prepared:
     breakers: tuple[str, ...]
     """The sequence breakers of DRY, if that is on."""
     native: dict[str, Any]
+    lora: Choice | None
 
     @property
     def logprobs(self) -> bool:
@@ -142,6 +146,7 @@ def prepare(method: str, options: Mapping[str, Any], others: Iterable[str] = ())
         stop=list(_strings("stop", options)),
         breakers=breakers if native.get("dry_multiplier") else (),
         native=native,
+        lora=options.get("lora"),
     )
 
 

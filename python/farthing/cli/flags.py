@@ -39,7 +39,28 @@ PromptLookup = Annotated[
         "--prompt-lookup/--no-prompt-lookup", help="Guess what came after the same tokens before."
     ),
 ]
+Lora = Annotated[
+    list[str] | None,
+    typer.Option("--lora", help="A low-rank adapter to apply, or several with commas; repeatable."),
+]
+LoraScaled = Annotated[
+    list[str] | None,
+    typer.Option("--lora-scaled", help="The same with scales: FILE:SCALE,..."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def adapters(files: list[str] | None, scaled: list[str] | None) -> dict[str, float]:
+    """The scale of each file of `--lora` and `--lora-scaled`."""
+    found = {file: 1.0 for entry in files or [] for file in entry.split(",")}
+    for entry in scaled or []:
+        for item in entry.split(","):
+            file, _, scale = item.rpartition(":")
+            try:
+                found[file] = float(scale)
+            except ValueError:
+                raise typer.BadParameter(f"{item!r} is not like FILE:0.5") from None
+    return found
 
 
 def numbers(text: str) -> list[int]:

@@ -41,6 +41,8 @@ def command(
     model_draft: flags.Draft = None,
     draft_max: flags.DraftMax = 16,
     prompt_lookup: flags.PromptLookup = True,
+    lora: flags.Lora = None,
+    lora_scaled: flags.LoraScaled = None,
     *,
     options: dict[str, Any],
 ) -> None:
@@ -51,6 +53,9 @@ def command(
     from farthing.api.model import Model
     from farthing.cli.repl import Repl
 
+    scales = flags.adapters(lora, lora_scaled)
+    if scales:
+        options["lora"] = scales
     with Model(
         name,
         draft=model_draft,
@@ -60,6 +65,7 @@ def command(
         repack=repack,
         n_draft_max=draft_max,
         prompt_lookup=prompt_lookup,
+        lora={file: file for file in scales},
     ) as model:
         plain = raw or model.chat_template.source is None
         if plain and (system is not None or session is not None):

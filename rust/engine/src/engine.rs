@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use farthing_models::Profile;
+use farthing_models::{Adapters, Profile};
 
 use crate::error::{Error, Result};
 use crate::evaluation::{Evaluation, evaluation};
@@ -184,12 +184,17 @@ impl Engine {
     /// Computes the logits after each of the tokens. They may be as many as the context has
     /// positions. Errors as for [`Engine::submit`].
     pub fn evaluate(&self, tokens: Vec<u32>) -> Result<Evaluation> {
+        self.evaluate_with(tokens, Adapters::default())
+    }
+
+    /// The same with adapters.
+    pub fn evaluate_with(&self, tokens: Vec<u32>, adapters: Adapters) -> Result<Evaluation> {
         let n_ctx = self.config.n_ctx;
         check_prompt(&tokens, self.n_vocab, n_ctx, n_ctx)?;
         let n_logits = tokens.len().saturating_mul(self.n_vocab);
         let (evaluation, collector) = evaluation(n_logits, self.shared.gate.clone())?;
         self.send(|id| {
-            let command = EvaluateCommand { id, tokens, collector };
+            let command = EvaluateCommand { id, tokens, adapters, collector };
             (evaluation, Command::Evaluate(command))
         })
     }

@@ -1,6 +1,9 @@
 //! What is asked of the engine and what comes back.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
+
+use farthing_models::Adapters;
 
 use crate::error::{Error, Result};
 use crate::sampler::Sampling;
@@ -30,11 +33,12 @@ pub struct Request {
     /// At most this many tokens are guessed for a pass; `None` stands for
     /// [`Config::n_draft_max`](crate::Config::n_draft_max), 0 for none. The answer is the same.
     pub n_draft_max: Option<usize>,
+    /// What the model's matrices are changed by, with scales.
+    pub adapters: Adapters,
     /// Whether it computes all of its prompt itself and leaves nothing for others, instead of sharing what
     /// begins alike.
     pub unshared: bool,
-    /// Requests of different namespaces never share, so that what changes the model's numbers, such as an
-    /// adapter, has one of its own.
+    /// Requests of different namespaces never share; neither do those with different adapters.
     pub namespace: u64,
     /// Higher goes first: in the queue, in what a pass computes, and in keeping its memory. Default 0.
     pub priority: i32,
@@ -43,6 +47,19 @@ pub struct Request {
 }
 
 impl Request {
+    /// The namespace of what it shares, if it shares anything.
+    pub(crate) fn sharing(&self) -> Option<u64> {
+        if self.unshared || self.adapters.is_empty() {
+            return (!self.unshared).then_some(self.namespace);
+        }
+        let mut hasher = DefaultHasher::new();
+        self.namespace.hash(&mut hasher);
+        for (adapter, scale) in &*self.adapters {
+            (adapter.id(), scale.to_bits()).hash(&mut hasher);
+        }
+        Some(hasher.finish())
+    }
+
     /// Checks everything that can be wrong with a request for a vocabulary of `n_vocab` tokens and
     /// a context of `n_ctx` positions.
     pub(crate) fn validate(&self, n_vocab: usize, n_ctx: usize) -> Result<()> {

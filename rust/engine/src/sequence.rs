@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use farthing_models::{Page, Run, Slot, StateSlots, Wants};
+use farthing_models::{Adapters, Page, Run, Slot, StateSlots, Wants};
 
 use crate::prefix::Place;
 
@@ -49,6 +49,8 @@ pub(crate) struct Sequence {
     pub place: Place,
     /// Tokens of the prompt.
     pub n_prompt: usize,
+    /// What it is computed with.
+    pub adapters: Adapters,
 }
 
 impl Sequence {
@@ -69,6 +71,7 @@ impl Sequence {
             n_shared: 0,
             place: Place::Root(0),
             n_prompt,
+            adapters: Adapters::default(),
         }
     }
 
@@ -171,6 +174,7 @@ impl Sequence {
             pages: self.pages.clone(),
             state: self.next_state.map(|to| StateSlots { from: self.state, to }),
             wants,
+            adapters: self.adapters.clone(),
         }
     }
 }

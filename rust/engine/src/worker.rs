@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
-use farthing_models::{Part, Run, Wants};
+use farthing_models::{Adapters, Part, Run, Wants};
 
 use crate::budget::Budget;
 use crate::catch::catch;
@@ -45,6 +45,7 @@ pub(crate) struct GenerateCommand {
 pub(crate) struct EvaluateCommand {
     pub id: u64,
     pub tokens: Vec<u32>,
+    pub adapters: Adapters,
     pub collector: Collector,
 }
 
@@ -159,19 +160,20 @@ impl Worker {
     }
 
     fn generate(&mut self, command: GenerateCommand) {
-        let GenerateCommand { id, request, outbox, submitted } = command;
+        let GenerateCommand { id, mut request, outbox, submitted } = command;
         let priority = i64::from(request.priority);
-        let sharing = (!request.unshared).then_some(request.namespace);
+        let sharing = request.sharing();
+        let adapters = mem::take(&mut request.adapters);
         let (generation, tokens) = Generation::new(request, outbox, submitted, &self.config);
         self.jobs.insert(id, Job::Generate(Box::new(generation)));
         let sequence = Sequence::new(id, tokens, Wants::Last).sharing(sharing);
-        self.scheduler.add(Sequence { priority, ..sequence });
+        self.scheduler.add(Sequence { priority, adapters, ..sequence });
     }
 
     fn evaluate(&mut self, command: EvaluateCommand) {
-        let EvaluateCommand { id, tokens, collector } = command;
+        let EvaluateCommand { id, tokens, adapters, collector } = command;
         self.jobs.insert(id, Job::Evaluate(collector));
-        self.scheduler.add(Sequence::new(id, tokens, Wants::All));
+        self.scheduler.add(Sequence { adapters, ..Sequence::new(id, tokens, Wants::All) });
     }
 
     /// Ends what was cancelled and what has run out of time.

@@ -6,6 +6,7 @@
 //! different adapters are computed together, and the blocks know nothing of it.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,6 +25,7 @@ use crate::weights::Weights;
 pub struct Adapter {
     /// Rising in the order of loading.
     id: u64,
+    lora: Lora,
     /// By the number of the target.
     pairs: HashMap<usize, Pair>,
     ignored: Vec<String>,
@@ -168,11 +170,9 @@ impl Lora {
         let (file, metadata) = (gguf.path().display().to_string(), gguf.metadata());
         let wrong = |reason: String| Error::Adapter { file: file.clone(), reason };
         let model = &*self.0.architecture;
-        for (key, wanted) in [
-            ("general.type", "adapter"),
-            ("adapter.type", "lora"),
-            ("general.architecture", model),
-        ] {
+        for (key, wanted) in
+            [("general.type", "adapter"), ("adapter.type", "lora"), ("general.architecture", model)]
+        {
             let found: Option<&str> = metadata.opt(key)?;
             if found != Some(wanted) {
                 let found = found.map_or("missing".into(), |found| format!("\"{found}\""));
@@ -188,6 +188,7 @@ impl Lora {
         let tensors = Weights::new(gguf, false)?;
         let mut adapter = Adapter {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
+            lora: self.clone(),
             pairs: HashMap::new(),
             ignored: Vec::new(),
             bytes: 0,
@@ -207,11 +208,16 @@ impl Lora {
                 return Err(wrong(format!("tensor {name}: {reason}")));
             };
             adapter.bytes += tensor.n_bytes();
-            if !adapter.pairs.contains_key(&index) {
-                adapter.pairs.insert(index, Pair::load(&tensors, &matrices[index], alpha)?);
+            if let Entry::Vacant(place) = adapter.pairs.entry(index) {
+                place.insert(Pair::load(&tensors, &matrices[index], alpha)?);
             }
         }
         Ok(adapter)
+    }
+
+    /// Whether an adapter is one of this model's.
+    pub fn owns(&self, adapter: &Adapter) -> bool {
+        Arc::ptr_eq(&self.0, &adapter.lora.0)
     }
 
     /// Sets the adapters of a pass's rows until what this returns is dropped. `kept` are those of the

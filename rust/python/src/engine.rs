@@ -1,13 +1,15 @@
 //! `Engine`: a loaded model and the thread that runs it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use farthing_engine::{Config, Engine, Forward};
-use farthing_models::{Model, Options, check_draft_vocabulary};
+use farthing_models::{Lora, Model, Options, check_draft_vocabulary};
 use numpy::{PyArray1, PyArray2, PyArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
+use crate::adapter::{PyAdapter, adapters};
 use crate::error::{FarthingError, detached};
 use crate::gguf::PyGguf;
 use crate::params;
@@ -19,6 +21,7 @@ use crate::wait::wait;
 #[pyclass(frozen, name = "Engine", module = "farthing._native")]
 pub struct PyEngine {
     engine: Owned<Engine>,
+    lora: Lora,
     info: Py<PyDict>,
 }
 
@@ -90,8 +93,9 @@ impl PyEngine {
             max_gap,
         };
         let info = describe(py, &model, &options, &config)?;
+        let lora = model.lora();
         let engine = detached(py, || Engine::start_with_draft(Box::new(model), draft, config))?;
-        Ok(PyEngine { engine: Owned::new(engine), info: info.unbind() })
+        Ok(PyEngine { engine: Owned::new(engine), lora, info: info.unbind() })
     }
 
     /// What was loaded and the settings in use.
@@ -142,28 +146,42 @@ impl PyEngine {
         Ok(profile)
     }
 
+    /// Reads a low-rank adapter, which stays in its file's memory map. Raises `ModelFileError` or
+    /// `UnsupportedModelError` where the file is no adapter of this model's.
+    fn load_adapter(&self, py: Python<'_>, gguf: &PyGguf) -> PyResult<PyAdapter> {
+        self.engine.get()?;
+        let adapter = detached(py, || self.lora.load(gguf.file()))?;
+        Ok(PyAdapter(Arc::new(adapter)))
+    }
+
     /// Submits a generation; `params` are the fields of a request and of its sampling. Raises
     /// `RequestError` and `ContextLengthError` for what cannot be, and `QueueFullError`.
     fn submit(&self, tokens: &Bound<'_, PyAny>, params: &Bound<'_, PyDict>) -> PyResult<PyRequest> {
         let engine = self.engine.get()?;
-        let request = params::request(tokens, params)?;
+        let request = params::request(tokens, params, &self.lora)?;
         PyRequest::submit(tokens.py(), engine, request)
     }
 
     /// Raises what `submit` would, but for `QueueFullError`.
     fn check(&self, tokens: &Bound<'_, PyAny>, params: &Bound<'_, PyDict>) -> PyResult<()> {
         let engine = self.engine.get()?;
-        let request = params::request(tokens, params)?;
+        let request = params::request(tokens, params, &self.lora)?;
         detached(tokens.py(), || engine.check(&request))
     }
 
-    /// The logits after each token, `[n_tokens, n_vocab]`. Ctrl-C cancels it.
-    fn evaluate<'py>(&self, tokens: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyArray2<f32>>> {
+    /// The logits after each token, `[n_tokens, n_vocab]`, with these adapters. Ctrl-C cancels it.
+    #[pyo3(signature = (tokens, *, lora=None))]
+    fn evaluate<'py>(
+        &self,
+        tokens: &Bound<'py, PyAny>,
+        lora: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Bound<'py, PyArray2<f32>>> {
         let py = tokens.py();
         let engine = self.engine.get()?;
         let ids = params::token_ids("tokens", tokens)?;
         let n_tokens = ids.len();
-        let evaluation = detached(py, || engine.evaluate(ids))?;
+        let adapters = lora.map(|lora| adapters(&self.lora, lora)).transpose()?.unwrap_or_default();
+        let evaluation = detached(py, || engine.evaluate_with(ids, adapters))?;
         let logits = match wait(py, None, |slice| evaluation.wait(slice))? {
             Some(result) => detached(py, || result)?,
             None => return Err(FarthingError::new_err("the engine gave no logits")),

@@ -61,9 +61,9 @@ impl Raise for models::Error {
             | Error::Parameter { .. }
             | Error::MissingTensor { .. }
             | Error::Shape { .. } => ModelFileError::new_err(text),
-            Error::UnknownArchitecture { .. } | Error::UnsupportedType { .. } => {
-                UnsupportedModelError::new_err(text)
-            }
+            Error::UnknownArchitecture { .. }
+            | Error::UnsupportedType { .. }
+            | Error::Adapter { .. } => UnsupportedModelError::new_err(text),
             Error::OutOfMemory { .. } | Error::States { .. } => OutOfMemoryError::new_err(text),
             Error::Option(_) | Error::Token { .. } => RequestError::new_err(text),
             Error::Interrupted => FarthingError::new_err(text),

@@ -3,6 +3,7 @@
 //! All work is done detached from the interpreter. The classes are frozen and their contents are
 //! shared with other threads anyway, so the module needs no GIL of its own.
 
+mod adapter;
 mod cpu;
 mod engine;
 mod error;
@@ -18,6 +19,8 @@ mod wait;
 /// The module; its types are declared in `python/farthing/_native.pyi`.
 #[pyo3::pymodule(gil_used = false)]
 mod _native {
+    #[pymodule_export]
+    use crate::adapter::PyAdapter;
     #[pymodule_export]
     use crate::cpu::{cpu_info, dequantize, machine_peak};
     #[pymodule_export]

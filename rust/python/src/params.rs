@@ -3,20 +3,28 @@
 use std::time::Duration;
 
 use farthing_engine::Request;
-use farthing_models::KvType;
+use farthing_models::{KvType, Lora};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::adapter::adapters;
 use crate::error::RequestError;
 use crate::sampling::PyBreakers;
 
 /// A request from its tokens and the fields of `Request` and `Sampling` by name, all optional. Raises
 /// `RequestError` for a name or a kind of value that does not exist; ranges are the engine's to check.
-pub fn request(tokens: &Bound<'_, PyAny>, params: &Bound<'_, PyDict>) -> PyResult<Request> {
+pub fn request(
+    tokens: &Bound<'_, PyAny>,
+    params: &Bound<'_, PyDict>,
+    lora: &Lora,
+) -> PyResult<Request> {
     let mut request = Request { tokens: token_ids("tokens", tokens)?, ..Request::default() };
     for (key, value) in params {
         let key: String = key.extract()?;
-        set(&mut request, &key, &value)?;
+        match &*key {
+            "lora" => request.adapters = adapters(lora, &value)?,
+            _ => set(&mut request, &key, &value)?,
+        }
     }
     Ok(request)
 }

@@ -4,7 +4,7 @@
 //! date, a part at a time, and goes on greedily from there. What is left of it when its request ends
 //! serves a later one that begins alike.
 
-use farthing_models::{Page, Run, Wants};
+use farthing_models::{Adapters, Page, Run, Wants};
 
 use super::{Costs, Draft, Guesser, Kind};
 use crate::catch::catch;
@@ -202,7 +202,9 @@ impl Drafter {
             self.twins[twin].pages.push(page);
         }
         let wants = if end < n { Wants::Nothing } else { Wants::Last };
-        Some(Run { tokens, start, pages: self.twins[twin].pages.clone(), state: None, wants })
+        let pages = self.twins[twin].pages.clone();
+        // Adapters are of the other model.
+        Some(Run { tokens, start, pages, state: None, wants, adapters: Adapters::default() })
     }
 
     /// A page of the twin of nobody's that was used least recently.

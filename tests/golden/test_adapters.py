@@ -1,0 +1,62 @@
+"""Adapters beside the weights against deltas within them, for matrices of every kind."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import gguf
+import numpy as np
+import pytest
+
+from adapters import random_pairs, write_adapter, write_merged
+from farthing import Model
+
+OWN = Path(__file__).parents[1] / "data" / "architectures"
+ADAPTED = re.compile(
+    r"(token_embd|output"
+    r"|attn_(q|k|v|qkv|gate|output|q_a|q_b|kv_a_mqa|kv_b)"
+    r"|ffn_(gate|up|down)(_shexp)?|ffn_gate_inp"
+    r"|ssm_(in|out|x|dt|ba|alpha|beta)|shortconv\.(in|out)_proj"
+    r"|(time|channel)_mix_(key|value|receptance|gate|output|[agw]1|[agw]2|decay_w[12]))\.weight"
+)
+SHARED = """
+    gpt2 phi3 deepseek2-lite falcon-h1 gemma3n mamba lfm2 qwen2moe qwen3next cohere mpt
+"""
+"""Files in `models/arch-small`: fused matrices, latents, recurrent layers, tied embeddings."""
+
+
+def check(model: Path, folder: Path) -> None:
+    reader = gguf.GGUFReader(model)
+    names = [
+        tensor.name
+        for tensor in reader.tensors
+        if ADAPTED.fullmatch(re.sub(r"^blk\.\d+\.", "", tensor.name)) and len(tensor.shape) == 2
+    ]
+    assert len(names) > 4
+    pairs = random_pairs(model, names, size=0.2)
+    architecture = reader.fields["general.architecture"].contents()
+    adapter = write_adapter(folder / "adapter.gguf", pairs, alpha=6.0, architecture=architecture)
+    deltas = {name: pair.delta(name, 0.7 * 6 / 4) for name, pair in pairs.items()}
+    n_vocab = next(t for t in reader.tensors if t.name == "token_embd.weight").shape[1]
+    ids = np.random.default_rng(1).integers(int(n_vocab), size=30).tolist()
+    with Model(model, kv_type="f32", lora={"it": adapter}) as plain:
+        base = plain.logits(ids)
+        adapted = plain.logits(ids, lora={"it": 0.7})
+        np.testing.assert_array_equal(plain.logits(ids), base)
+    with Model(write_merged(model, folder / "merged.gguf", deltas), kv_type="f32") as merged:
+        expected = merged.logits(ids)
+    assert np.abs(expected - base).max() > 0.05
+    # Where rounding tips the choice of an expert, that position and those after it are off.
+    errors = np.abs(adapted - expected).max(axis=1)
+    assert np.median(errors) < 2e-4 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("name", [path.name for path in sorted(OWN.glob("*.gguf"))])
+def test_own_architectures(name: str, tmp_path: Path) -> None:
+    check(OWN / name, tmp_path)
+
+
+@pytest.mark.parametrize("name", SHARED.split())
+def test_architectures(data: Path, name: str, tmp_path: Path) -> None:
+    check(data / "models" / "arch-small" / f"{name}-f32.gguf", tmp_path)
