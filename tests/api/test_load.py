@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from idle import DECODE, is_idle, long_prompt, seconds_until_idle, wait_until_busy
+from idle import DECODE, is_idle, long_prompt, wait_until_busy
 
 from farthing import FarthingError, Model, QueueFullError, RequestError
 from models import ROUND, Shape, Tiny
@@ -33,11 +34,18 @@ def test_a_full_queue_refuses_at_once(slow_path: Path) -> None:
             model.logits(DECODE)
         with pytest.raises(FarthingError, match="the queue is full"):
             asyncio.run(model.agenerate(DECODE))
-        assert time.perf_counter() - start < 0.5
+        assert time.perf_counter() - start < 5
         for stream in streams:
             stream.cancel()
-        assert seconds_until_idle(model) < 1
-        assert len(model.generate(DECODE, max_tokens=3).tokens) == 3
+        # They end with the pass in progress.
+        end = time.perf_counter() + 60
+        while time.perf_counter() < end:
+            with contextlib.suppress(QueueFullError):
+                assert len(model.generate(DECODE, max_tokens=3).tokens) == 3
+                break
+            time.sleep(0.01)
+        else:
+            pytest.fail("the queue stays full")
 
 
 def test_without_a_queue_one_follows_the_other(folder: Path) -> None:
@@ -76,11 +84,15 @@ def test_a_higher_priority_is_next(narrow: Model) -> None:
 
 
 def test_a_timeout_ends_a_generation_as_far_as_it_came(slow: Model) -> None:
-    start = time.perf_counter()
-    stream = slow.stream(DECODE, temperature=0, timeout=0.2)
-    pieces = list(stream)
-    assert 0.2 <= time.perf_counter() - start < 2
-    result = stream.result
+    # Where other programs leave it no time, there may be no token in less.
+    for timeout in (0.2, 2, 20):
+        start = time.perf_counter()
+        stream = slow.stream(DECODE, temperature=0, timeout=timeout)
+        pieces = list(stream)
+        assert time.perf_counter() - start >= timeout
+        result = stream.result
+        if len(result.tokens) > 1:
+            break
     assert result.finish_reason == "timeout"
     assert result.text == "".join(pieces).rstrip("\ufffd")
     assert len(result.tokens) == result.usage.completion_tokens > 1
@@ -128,21 +140,21 @@ def test_bad_limits_are_named(story_path: Path, options: dict[str, float], messa
         Model(story_path, **options)  # type: ignore[arg-type]
 
 
-def test_a_running_stream_goes_on_beside_a_long_prompt(slow: Model) -> None:
-    def long_gap() -> float:
-        """What a stream seldom waits longer for a token while a prompt is computed."""
-        with slow.stream(DECODE, temperature=0) as stream:
+def test_a_running_stream_goes_on_beside_a_long_prompt(slow_path: Path) -> None:
+    def pieces_meanwhile(max_gap_ms: float | None) -> int:
+        """What a stream gives while a prompt of four full passes is computed."""
+        with Model(slow_path, max_gap_ms=max_gap_ms, n_draft_max=0) as model:
+            stream = model.stream(DECODE, temperature=0)
             pieces = iter(stream)
-            for _ in range(20):
-                next(pieces)
-            prompt = slow.stream(long_prompt(2000), max_tokens=1)
-            gaps, last = [], time.perf_counter()
+            next(pieces)
+            prompt = model.stream(long_prompt(2000), max_tokens=1)
+            n = 0
             while prompt._generation.finished is None:
                 next(pieces)
-                now = time.perf_counter()
-                gaps.append(now - last)
-                last = now
+                n += 1
                 prompt._take(0)
-            return sorted(gaps)[int(0.9 * len(gaps))]
+            return n
 
-    assert any(long_gap() < 0.25 for _ in range(3))
+    # No machine computes more than the smallest piece of a prompt in no time.
+    assert pieces_meanwhile(0) > 100
+    assert pieces_meanwhile(None) < 50
