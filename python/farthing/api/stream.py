@@ -162,28 +162,30 @@ class Stream(Generic[Piece]):
         try:
             outputs = self._request.take(timeout)
         except FarthingError:
-            self._close()
+            with self._lock:
+                self._ended = True
+            self._let_go()
             raise
         self._generation.push(outputs)
         return bool(outputs)
 
     def _end(self, *, cancelled: bool) -> None:
-        if self._close():
-            self._result = self._generation.completion(cancelled=cancelled)
-            if self._on_end is not None:
-                self._on_end(self._result)
-
-    def _close(self) -> bool:
-        """Stop everything; False if that has been done."""
         with self._lock:
             if self._ended:
-                return False
+                return
+            # Together: a reader in another thread that finds the end asks for the result.
             self._ended = True
+            self._result = self._generation.completion(cancelled=cancelled)
+        self._let_go()
+        if self._on_end is not None:
+            self._on_end(self._result)
+
+    def _let_go(self) -> None:
+        """Stop the computation and whoever waits for it."""
         self._request.cancel()
         if self._waiter is not None:
             self._dispatcher.forget(self._waiter)
             self._waiter.wake()
-        return True
 
 
 class TokenStream(Stream[str]):

@@ -35,8 +35,8 @@ class Together:
     def wait(self) -> list[Result]:
         """Make all requests, and give their results in their order."""
         with ThreadPoolExecutor(max(self._n_readers, 1), "farthing-batch") as pool:
-            readers = [pool.submit(self._read) for _ in range(self._n_readers)]
             try:
+                readers = [pool.submit(self._read) for _ in range(self._n_readers)]
                 for reader in readers:
                     reader.result()
             finally:
