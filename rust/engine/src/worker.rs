@@ -295,6 +295,10 @@ impl Worker {
         self.scheduler.admit();
         let budget = self.budget();
         self.draft(budget.whole);
+        if self.scheduler.n_running() == 0 {
+            // A draft model that failed has ended them.
+            return;
+        }
         let start = self.model.clock();
         let step = self.scheduler.plan(budget);
         debug_assert!(!step.runs.is_empty(), "there is always a sequence that fits");
