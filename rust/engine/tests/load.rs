@@ -35,7 +35,7 @@ fn a_full_queue_refuses_at_once_and_says_how_full_it_is() {
 fn higher_priorities_go_first() {
     let fake = Fake::new(32, 4);
     let engine = fake.start_config(Config { max_sequences: 1, ..fake.config() });
-    let request = |priority| Request { priority, ..greedy(vec![priority as u32 + 5], 1) };
+    let request = |priority| Request { priority, ..greedy(vec![(priority + 5) as u32], 1) };
     let handles: Vec<Handle> = fake.while_paused(|| {
         let first = engine.submit(greedy(vec![1], 1)).expect("valid");
         wait_until("it runs", || fake.n_passes() == 1);
