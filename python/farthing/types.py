@@ -195,6 +195,8 @@ class Completion:
     """The tools that the model calls in a chat."""
     others: tuple[Completion, ...] = ()
     """The further answers where more than one was asked for by `n`."""
+    context_shifted: int = 0
+    """Tokens thrown away when the context was full: more than 0 with `context_shift` alone."""
 
     @property
     def choices(self) -> tuple[Completion, ...]:

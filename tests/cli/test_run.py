@@ -91,6 +91,7 @@ BAD = {
     "--seed": "-2",
     "--n-predict": "-2",
     "--logit-bias": "99999+1",
+    "--keep": "-2",
     "--stop": "",
     "--dry-sequence-breaker": "",
     "--json-schema": "{",
@@ -110,6 +111,7 @@ NAMED_OTHERWISE = {
     "--temp": "temperature",
     "--n-predict": "max_tokens",
     "--choice": "choices",
+    "--keep": "n_keep",
 }
 
 
@@ -136,7 +138,10 @@ def test_every_flag_reaches_the_library(farthing: Farthing, story: Path, flag: s
 
 def test_every_option_has_a_flag() -> None:
     names = {NAMED_OTHERWISE.get(flag, flag.strip("-").replace("-", "_")) for flag in BAD}
-    names = (names - {"dry_sequence_breaker"}) | {"dry_sequence_breakers", "ignore_eos", "lora"}
+    names = (
+        (names - {"dry_sequence_breaker"})
+        | {"dry_sequence_breakers", "ignore_eos", "lora", "context_shift"}
+    )
     assert names == set(NAMES) - NEEDLESS
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Iterable
@@ -21,6 +22,8 @@ from farthing.types import (
 if TYPE_CHECKING:
     from farthing.tokenization import Tokenizer
 
+
+logger = logging.getLogger("farthing")
 
 Piece = TypeVar("Piece")
 Piece_co = TypeVar("Piece_co", covariant=True)
@@ -78,6 +81,10 @@ class Generation(Generic[Piece]):
                 self._pending.append(output)
             else:
                 self.finished = output
+                if output.context_shifted:
+                    logger.warning(
+                        "the context was full: %d tokens were thrown away", output.context_shifted
+                    )
 
     @property
     def stopped(self) -> bool:
@@ -122,6 +129,7 @@ class Generation(Generic[Piece]):
             logprobs=[self._logprob(token) for token in kept] if self._logprobs else None,
             reasoning_content=spoken.reasoning_content,
             tool_calls=spoken.tool_calls,
+            context_shifted=self.finished.context_shifted if self.finished else 0,
         )
 
     def _finish_reason(self, spoken: Spoken) -> FinishReason:

@@ -75,6 +75,7 @@ class Model:
         prefix_cache_bytes: int | None = None,
         ctx_checkpoints: int = 32,
         lora: Files | None = None,
+        context_shift: bool = False,
     ) -> None:
         """Load a GGUF file.
 
@@ -108,6 +109,9 @@ class Model:
         path or a list of them, which requests then use unless they say otherwise, or files by name,
         for requests to choose from. See `load_lora`.
 
+        With `context_shift`, an answer that fills the context goes on, unless its request says
+        otherwise: see `GenerateOptions`. `max_tokens` should then bound it.
+
         Raises ModelFileError, UnsupportedModelError, OutOfMemoryError, or RequestError for an
         argument out of range.
         """
@@ -133,8 +137,10 @@ class Model:
         self._adapters = Adapters(self._engine, lora)
         self._dispatcher = Dispatcher(self._engine)
         _open_models.add(self)
+        self._context_shift = context_shift
         info = self.info
         logger.info("loaded %s: %s", self.path, info)
+        _log_context(info, n_ctx)
         logger.info("%d threads: %s", info["n_threads"], info["n_threads_reason"])
         if n_draft_max > info["n_draft_max"]:
             logger.info("no speculation: the model has recurrent layers, which cannot go back")
@@ -486,13 +492,31 @@ class Model:
 
     def _params(self, prepared: Prepared) -> dict[str, Any]:
         """The options of a request as the engine takes them."""
-        params = dict(prepared.native)
+        params = {"context_shift": self._context_shift} | prepared.native
         if not isinstance(self._tokenizer, FarthingError):
+            if self._tokenizer.bos_id is not None:
+                params["bos"] = self._tokenizer.bos_id
             params["stop_tokens"] = sorted(self._tokenizer.eog_ids)
             if prepared.breakers:
                 params["dry_sequence_breakers"] = self._breaker_sets.find(prepared.breakers)
         params["lora"] = self._adapters.choose(prepared.lora)
         return params
+
+
+def _log_context(info: Mapping[str, Any], asked: int | None) -> None:
+    fitted = info["n_ctx_fitted"]
+    logger.log(
+        logging.WARNING if fitted else logging.INFO,
+        "a context of %d tokens%s: %s asked for, %d in training; each takes %d bytes of the KV cache,"
+        " which has %d bytes of %d available",
+        info["n_ctx"],
+        ", fitted to memory" if fitted else "",
+        "none" if asked is None else asked,
+        info["n_ctx_train"],
+        info["kv_bytes_per_token"],
+        info["kv_bytes"],
+        info["kv_bytes_available"],
+    )
 
 
 _open_models: weakref.WeakSet[Model] = weakref.WeakSet()

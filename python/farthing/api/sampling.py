@@ -99,6 +99,12 @@ class GenerateOptions(ConstraintOptions, total=False):
     """Token id -> what is added to its logit; -inf forbids the token."""
     n_draft_max: int
     """Tokens guessed for a pass, at most the model's `n_draft_max` (default); 0: none."""
+    context_shift: bool
+    """The model's `context_shift` by default. True: when the context is full, the older half of its
+    tokens after `n_keep` is thrown away and the rest computed again, instead of the answer's end."""
+    n_keep: int
+    """0; tokens at the prompt's beginning that are not thrown away, -1 all, and that of the text's
+    beginning besides."""
     lora: str | Iterable[str] | Mapping[str, float]
     """Adapters by name, or name -> scale; default: those that the model got without names."""
     ignore_eos: bool

@@ -142,6 +142,17 @@ class _Flags:
         list[str] | None,
         typer.Option("-l", "--logit-bias", help="ID+BIAS or ID-BIAS, such as 15043+1; repeatable."),
     ]
+    context_shift: Annotated[
+        bool | None,
+        typer.Option(
+            "--context-shift/--no-context-shift",
+            help="Throw away the older half when the context is full, and go on.",
+        ),
+    ]
+    n_keep: Annotated[
+        int | None,
+        typer.Option("--keep", help="0 tokens of the prompt are then kept; -1: all of them."),
+    ]
     ignore_eos: Annotated[
         bool | None, typer.Option("--ignore-eos", help="Go on where the model would end.")
     ]

@@ -8,7 +8,7 @@ use crate::catch::catch;
 use crate::engine::Config;
 use crate::grammar::{Constrained, Mask, MaskThread};
 use crate::handle::Outbox;
-use crate::request::{FinishReason, Logprob, Output, Request, Timings, Usage};
+use crate::request::{FinishReason, Logprob, Output, Request, Shift, Timings, Usage};
 use crate::sampler::{Sampler, Scratch};
 use crate::scheduler::Outcome;
 use crate::sequence::Sequence;
@@ -22,6 +22,11 @@ pub(crate) struct Generation {
     stop_tokens: Vec<u32>,
     /// At most so many tokens are given out.
     limit: usize,
+    /// Positions of the context.
+    n_ctx: usize,
+    shift: Option<Shift>,
+    /// Tokens thrown away.
+    n_shifted: usize,
     /// Tokens of the prompt.
     n_prompt: usize,
     /// Those taken from earlier requests.
@@ -57,7 +62,7 @@ impl Generation {
         config: &Config,
     ) -> (Generation, Vec<u32>) {
         let n_prompt = request.tokens.len();
-        let room = config.n_ctx - n_prompt;
+        let room = if request.shift.is_some() { usize::MAX } else { config.n_ctx - n_prompt };
         let n_draft_max =
             request.n_draft_max.map_or(config.n_draft_max, |n| n.min(config.n_draft_max));
         let generation = Generation {
@@ -67,6 +72,9 @@ impl Generation {
             constraint: request.constraint.map(Constrained::new),
             stop_tokens: request.stop_tokens,
             limit: request.max_tokens.map_or(room, |n| n.min(room)),
+            n_ctx: config.n_ctx,
+            shift: request.shift,
+            n_shifted: 0,
             n_prompt,
             n_cached: 0,
             n_computed: 0,
@@ -109,6 +117,7 @@ impl Generation {
     pub fn guess<'a>(&'a mut self, id: u64, tokens: &'a [u32]) -> Guessing<'a> {
         // One token comes without being guessed.
         let left = (self.limit - self.n_given).saturating_sub(1);
+        let left = left.min(self.n_ctx.saturating_sub(tokens.len() + 1));
         let room = self.guesser.n_max().min(left);
         // An error comes again when the mask is needed.
         let forced = self.constraint.as_mut().and_then(|constraint| constraint.forced().ok());
@@ -177,7 +186,15 @@ impl Generation {
         if let Some(reason) = end {
             self.finish(reason);
         }
-        outcome
+        match (outcome, self.shift) {
+            (Outcome::Append(id), Some(shift)) if sequence.n_certain() == self.n_ctx => {
+                let gap = shift.gap(&sequence.tokens, self.n_ctx, self.n_prompt);
+                self.n_shifted += gap.len();
+                self.guesser.forget();
+                Outcome::Shift(id, (gap.start, gap.end))
+            }
+            _ => outcome,
+        }
     }
 
     /// Chooses the next token after these.
@@ -225,6 +242,7 @@ impl Generation {
                 prompt_tokens: self.n_prompt,
                 completion_tokens: self.n_given,
                 cached_tokens: self.n_cached,
+                shifted_tokens: self.n_shifted,
             },
             timings: self.timings(),
         };

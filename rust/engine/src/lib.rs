@@ -44,5 +44,5 @@ pub use forward::{Forward, ForwardError};
 pub use grammar::{Constraint, Grammar, Source, Thinking, TokenText, Trigger, Vocabulary};
 pub use handle::Handle;
 pub use processor::LogitsProcessor;
-pub use request::{FinishReason, Logprob, MAX_LOGPROBS, Output, Request, Timings, Usage};
+pub use request::{FinishReason, Logprob, MAX_LOGPROBS, Output, Request, Shift, Timings, Usage};
 pub use sampler::{Breakers, Sampling, samplers};

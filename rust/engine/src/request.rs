@@ -1,6 +1,7 @@
 //! What is asked of the engine and what comes back.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,8 @@ pub const MAX_LOGPROBS: usize = 20;
 pub struct Request {
     /// The prompt's token ids, at least one and fewer than the context has positions.
     pub tokens: Vec<u32>,
-    /// At most this many tokens are generated; `None` stands for as many as the context holds. With
+    /// At most this many tokens are generated; `None` stands for as many as the context holds, or, with
+    /// `shift`, for any number. With
     /// 0 the prompt is computed (and kept for reuse) and nothing is generated.
     pub max_tokens: Option<usize>,
     /// Ids that end the generation (the end-of-generation tokens). The one that did is not an
@@ -41,6 +43,8 @@ pub struct Request {
     /// At most this many tokens are guessed for a pass; `None` stands for
     /// [`Config::n_draft_max`](crate::Config::n_draft_max), 0 for none. The answer is the same.
     pub n_draft_max: Option<usize>,
+    /// What becomes of an answer that fills the context; by default it ends.
+    pub shift: Option<Shift>,
     /// What the model's matrices are changed by, with scales.
     pub adapters: Adapters,
     /// Whether it computes all of its prompt itself and leaves nothing for others, instead of sharing what
@@ -52,6 +56,27 @@ pub struct Request {
     pub priority: i32,
     /// The answer ends, as far as it came, this long after the request was submitted. Default none.
     pub timeout: Option<Duration>,
+}
+
+/// How an answer goes on when the context is full: as that to a request of what is left when the first
+/// half of its tokens is thrown away, but for some at the beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shift {
+    /// How many tokens stay at the beginning, at most all but 4 of the context; `None` stands for the
+    /// prompt.
+    pub keep: Option<usize>,
+    /// A first token that stays besides.
+    pub first: Option<u32>,
+}
+
+impl Shift {
+    /// The places of those that go, of the first `n` tokens of a text.
+    pub(crate) fn gap(self, tokens: &[u32], n: usize, n_prompt: usize) -> Range<usize> {
+        let first = usize::from(self.first.is_some() && self.first == tokens.first().copied());
+        let keep = self.keep.map_or(n_prompt, |keep| keep.saturating_add(first));
+        let keep = keep.min(n.saturating_sub(4));
+        keep..keep + (n - keep).div_ceil(2)
+    }
 }
 
 impl Request {
@@ -194,6 +219,8 @@ pub struct Usage {
     pub completion_tokens: usize,
     /// Those of the prompt that earlier requests had computed already.
     pub cached_tokens: usize,
+    /// Those thrown away when the context was full.
+    pub shifted_tokens: usize,
 }
 
 /// Times of a finished request, in milliseconds, and the tokens they were spent on.

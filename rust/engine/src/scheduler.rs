@@ -55,6 +55,8 @@ pub(crate) enum Outcome {
     Continue,
     /// This token follows.
     Append(u32),
+    /// The same, and then those between these places are taken out.
+    Shift(u32, (usize, usize)),
     /// It has ended.
     Done,
     /// It has failed, and its pages are not to be trusted.
@@ -188,10 +190,22 @@ impl Scheduler {
             match outcome {
                 Outcome::Continue => {}
                 Outcome::Append(token) => self.running[index].tokens.push(token),
+                Outcome::Shift(token, gap) => self.shift(index, token, gap),
                 Outcome::Done => self.remove(id, true),
                 Outcome::Failed => self.remove(id, false),
             }
         }
+    }
+
+    /// Takes tokens out of a running sequence that has got its next one. Where the others then stand they
+    /// have not been computed, so it begins anew.
+    fn shift(&mut self, index: usize, token: u32, gap: (usize, usize)) {
+        let mut sequence = self.running.remove(index);
+        self.free(&mut sequence, true);
+        sequence.tokens.push(token);
+        sequence.tokens.drain(gap.0..gap.1);
+        sequence.n_prompt = sequence.tokens.len();
+        insert(&mut self.waiting, sequence);
     }
 
     /// Removes a sequence from the running ones or from the queue. With `keep` what it has computed

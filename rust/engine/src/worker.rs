@@ -424,7 +424,7 @@ impl Worker {
         for (&id, outcome) in step.ids.iter().zip(outcomes) {
             match outcome {
                 Outcome::Continue => {}
-                Outcome::Append(_) => self.fresh.push(id),
+                Outcome::Append(_) | Outcome::Shift(..) => self.fresh.push(id),
                 Outcome::Done | Outcome::Failed => texts.extend(self.retire(id)),
             }
         }

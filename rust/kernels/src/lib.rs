@@ -13,6 +13,7 @@
 pub mod activation;
 pub mod activations;
 pub mod attention;
+pub mod cgroup;
 mod few;
 mod float;
 pub mod isa;

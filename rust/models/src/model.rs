@@ -67,6 +67,10 @@ pub struct Model {
     threads: Threads,
     n_ctx: usize,
     n_ctx_train: usize,
+    /// Whether memory has made it fewer positions than the model's own.
+    is_fitted: bool,
+    /// Bytes that the pages could have taken.
+    cache_budget: u64,
     page_bytes: u64,
     repack: bool,
     _read_ahead: Option<ReadAhead>,
@@ -100,13 +104,14 @@ impl Model {
         let most = (budget / page_bytes.max(1)) as usize;
         let pages = |n: usize| n.div_ceil(Cache::PAGE);
         let bound = decoder.n_positions().unwrap_or(usize::MAX);
+        let usual = n_ctx_train.min(decoder.usual_context());
         let n_ctx = match options.n_ctx {
             Some(n) if n > bound => {
                 let text = format!("n_ctx is {n}, but the model has only {bound} positions");
                 return Err(Error::Option(text));
             }
             Some(n) => n,
-            None => n_ctx_train.min(most * Cache::PAGE).min(decoder.usual_context()),
+            None => usual.min(most.saturating_mul(Cache::PAGE)),
         };
         if n_ctx == 0 || pages(n_ctx) > most {
             return Err(Error::OutOfMemory {
@@ -132,6 +137,8 @@ impl Model {
             decoder,
             n_ctx,
             n_ctx_train,
+            is_fitted: options.n_ctx.is_none() && n_ctx < usual,
+            cache_budget: budget,
             page_bytes,
             repack,
             _read_ahead: read_ahead,
@@ -164,6 +171,16 @@ impl Model {
     /// Positions that the model was trained for.
     pub fn n_ctx_train(&self) -> usize {
         self.n_ctx_train
+    }
+
+    /// Whether the context is shorter than the model's own for lack of memory.
+    pub fn is_fitted(&self) -> bool {
+        self.is_fitted
+    }
+
+    /// Bytes of memory that the pages could have had.
+    pub fn cache_budget(&self) -> u64 {
+        self.cache_budget
     }
 
     /// Positions in a page of the cache.

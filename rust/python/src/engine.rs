@@ -271,6 +271,7 @@ fn describe<'py>(
     info.set_item("pooling", abilities.pooling.name())?;
     info.set_item("n_ctx", config.n_ctx)?;
     info.set_item("n_ctx_train", model.n_ctx_train())?;
+    info.set_item("n_ctx_fitted", model.is_fitted())?;
     info.set_item("n_threads", model.n_threads())?;
     info.set_item("n_threads_reason", model.n_threads_reason())?;
     info.set_item("n_batch", config.n_batch)?;
@@ -281,6 +282,8 @@ fn describe<'py>(
     info.set_item("n_draft_max", config.n_draft_max)?;
     info.set_item("prompt_lookup", config.prompt_lookup)?;
     info.set_item("kv_type", options.kv_type.name())?;
+    info.set_item("kv_bytes_per_token", model.page_bytes() / model.page_len() as u64)?;
+    info.set_item("kv_bytes_available", model.cache_budget())?;
     info.set_item("kv_bytes", model.n_pages() as u64 * model.page_bytes())?;
     Ok(info)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use farthing_engine::{Constraint, Request};
+use farthing_engine::{Constraint, Request, Shift};
 use farthing_models::{KvType, Lora, Pooling};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -20,14 +20,39 @@ pub fn request(
     lora: &Lora,
 ) -> PyResult<Request> {
     let mut request = Request { tokens: token_ids("tokens", tokens)?, ..Request::default() };
+    let mut full = Full::default();
     for (key, value) in params {
         let key: String = key.extract()?;
         match &*key {
             "lora" => request.adapters = adapters(lora, &value)?,
+            "context_shift" => full.shifts = get(&key, &value, TRUTH)?,
+            "n_keep" => full.keep = Some(unless_minus_one(&key, &value)?),
+            "bos" => full.bos = Some(get(&key, &value, "a token id")?),
             _ => set(&mut request, &key, &value)?,
         }
     }
+    request.shift = full.shift()?;
     Ok(request)
+}
+
+/// What is said of a full context.
+#[derive(Default)]
+struct Full {
+    shifts: bool,
+    keep: Option<Option<usize>>,
+    bos: Option<u32>,
+}
+
+impl Full {
+    fn shift(self) -> PyResult<Option<Shift>> {
+        if let (false, Some(keep)) = (self.shifts, self.keep) {
+            let keep = keep.map_or("-1".into(), |keep| keep.to_string());
+            let text = format!("n_keep is {keep}, but must be left out without context_shift");
+            return Err(RequestError::new_err(text));
+        }
+        let shift = Shift { keep: self.keep.unwrap_or(Some(0)), first: self.bos };
+        Ok(self.shifts.then_some(shift))
+    }
 }
 
 fn set(request: &mut Request, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {

@@ -79,8 +79,9 @@ impl PyRequest {
         for output in outputs.unwrap_or_default() {
             match output {
                 Output::Token { id, logprob } => list.append(Token { id, logprob })?,
-                Output::Finished { reason, timings, .. } => {
-                    list.append(Finished { reason: reason.as_str(), timings })?;
+                Output::Finished { reason, usage, timings } => {
+                    let (reason, context_shifted) = (reason.as_str(), usage.shifted_tokens);
+                    list.append(Finished { reason, context_shifted, timings })?;
                 }
                 Output::Error(text) => {
                     let error = FarthingError::new_err(text);
@@ -144,6 +145,9 @@ pub struct Finished {
     /// `stop`, `length`, `timeout` or `cancelled`.
     #[pyo3(get)]
     reason: &'static str,
+    /// Tokens thrown away when the context was full.
+    #[pyo3(get)]
+    context_shifted: usize,
     timings: Timings,
 }
 

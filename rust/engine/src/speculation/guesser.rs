@@ -55,6 +55,13 @@ impl Guesser {
         Draft { tokens, kinds, chances }
     }
 
+    /// The text is not what it was.
+    pub fn forget(&mut self) {
+        if let Some(lookup) = &mut self.lookup {
+            *lookup = Lookup::default();
+        }
+    }
+
     /// How probable it is that a guess of this kind is right.
     pub fn chance(&self, kind: Kind) -> f64 {
         self.acceptance.chance(kind)

@@ -1,80 +1,17 @@
-//! The CPU quota of the control groups that this process is in.
-//!
-//! `/proc/self/cgroup` names the process's group in each hierarchy, `/proc/self/mountinfo` says where
-//! the hierarchies are and which part of them is to be seen there. A group's limit holds for all
-//! groups below it, so the tightest of the group and its ancestors counts. Formats: Linux,
-//! Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/, scheduler/sched-bwc.rst, and proc(5).
+//! The CPU quota of the control groups that this process is in. Format: Linux,
+//! Documentation/admin-guide/cgroup-v2.rst and scheduler/sched-bwc.rst.
 
 use std::fs;
 use std::path::Path;
 
+use crate::cgroup::{Version, least};
+
 /// CPUs that may be used at a time on average, of the tightest limit; none if there is no limit.
 pub fn cpu_quota(root: &Path) -> Option<f64> {
-    let mounts = fs::read_to_string(root.join("proc/self/mountinfo")).ok()?;
-    let groups = fs::read_to_string(root.join("proc/self/cgroup")).ok()?;
-    mounts
-        .lines()
-        .filter_map(Mount::parse)
-        .filter_map(|mount| mount.quota(root, group_of(&groups, mount.version)?))
-        .reduce(f64::min)
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Version {
-    V1,
-    V2,
-}
-
-/// The process's group in the hierarchy that limits CPU time: lines are `number:controllers:/group`,
-/// that of version 2 has no controllers.
-fn group_of(groups: &str, version: Version) -> Option<&str> {
-    groups.lines().find_map(|line| {
-        let mut fields = line.splitn(3, ':');
-        let (_, controllers, group) = (fields.next()?, fields.next()?, fields.next()?);
-        let found = match version {
-            Version::V1 => controllers.split(',').any(|c| c == "cpu"),
-            Version::V2 => controllers.is_empty(),
-        };
-        found.then_some(group)
+    least(root, "cpu", |version, group| match version {
+        Version::V1 => limit_v1(group),
+        Version::V2 => limit_v2(group),
     })
-}
-
-/// Where a hierarchy is to be seen.
-struct Mount<'a> {
-    version: Version,
-    /// The group that is at `point`.
-    top: &'a str,
-    point: &'a str,
-}
-
-impl<'a> Mount<'a> {
-    /// `id parent device top point options [tags] - type source options`
-    fn parse(line: &'a str) -> Option<Mount<'a>> {
-        let (mount, file_system) = line.split_once(" - ")?;
-        let mut mount = mount.split(' ').skip(3);
-        let mut file_system = file_system.split(' ');
-        let (top, point, ty) = (mount.next()?, mount.next()?, file_system.next()?);
-        let version = match ty {
-            "cgroup2" => Version::V2,
-            "cgroup" if file_system.nth(1)?.split(',').any(|c| c == "cpu") => Version::V1,
-            _ => return None,
-        };
-        Some(Mount { version, top, point })
-    }
-
-    /// The tightest limit from the group up to what is at the mount point.
-    fn quota(&self, root: &Path, group: &str) -> Option<f64> {
-        let point = root.join(self.point.trim_start_matches('/'));
-        // A container may be told its group's name outside while it sees the group itself.
-        let inside = Path::new(group).strip_prefix(self.top).unwrap_or(Path::new(""));
-        inside
-            .ancestors()
-            .filter_map(|group| match self.version {
-                Version::V1 => limit_v1(&point.join(group)),
-                Version::V2 => limit_v2(&point.join(group)),
-            })
-            .reduce(f64::min)
-    }
 }
 
 /// `cpu.max`: `quota period` or `max period`, in microseconds.
