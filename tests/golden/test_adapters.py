@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from adapters import random_pairs, write_adapter, write_merged
-from farthing import Model
+from farthing import Model, UnsupportedModelError
 
 OWN = Path(__file__).parents[1] / "data" / "architectures"
 ADAPTED = re.compile(
@@ -55,6 +55,14 @@ def check(model: Path, folder: Path) -> None:
 @pytest.mark.parametrize("name", [path.name for path in sorted(OWN.glob("*.gguf"))])
 def test_own_architectures(name: str, tmp_path: Path) -> None:
     check(OWN / name, tmp_path)
+
+
+def test_experts_take_none(tmp_path: Path) -> None:
+    model, name = OWN / "olmoe-f32.gguf", "blk.0.ffn_down_exps.weight"
+    extra = {f"{name}.lora_a": np.ones((4, 4, 8), np.float32)}
+    file = write_adapter(tmp_path / "experts.gguf", {}, architecture="olmoe", extra=extra)
+    with pytest.raises(UnsupportedModelError, match=f"tensor {name}.lora_a: the model has no matrix"):
+        Model(model, lora=file)
 
 
 @pytest.mark.parametrize("name", SHARED.split())

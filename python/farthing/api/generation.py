@@ -82,7 +82,7 @@ class Generation(Generic[Piece]):
             else:
                 self.finished = output
                 if output.context_shifted:
-                    logger.warning(
+                    logger.info(
                         "the context was full: %d tokens were thrown away", output.context_shifted
                     )
 

@@ -504,13 +504,11 @@ class Model:
 
 
 def _log_context(info: Mapping[str, Any], asked: int | None) -> None:
-    fitted = info["n_ctx_fitted"]
-    logger.log(
-        logging.WARNING if fitted else logging.INFO,
+    logger.info(
         "a context of %d tokens%s: %s asked for, %d in training; each takes %d bytes of the KV cache,"
         " which has %d bytes of %d available",
         info["n_ctx"],
-        ", fitted to memory" if fitted else "",
+        ", fitted to memory" if info["n_ctx_fitted"] else "",
         "none" if asked is None else asked,
         info["n_ctx_train"],
         info["kv_bytes_per_token"],
