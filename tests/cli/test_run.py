@@ -138,10 +138,12 @@ def test_every_flag_reaches_the_library(farthing: Farthing, story: Path, flag: s
 
 def test_every_option_has_a_flag() -> None:
     names = {NAMED_OTHERWISE.get(flag, flag.strip("-").replace("-", "_")) for flag in BAD}
-    names = (
-        (names - {"dry_sequence_breaker"})
-        | {"dry_sequence_breakers", "ignore_eos", "lora", "context_shift"}
-    )
+    names = (names - {"dry_sequence_breaker"}) | {
+        "dry_sequence_breakers",
+        "ignore_eos",
+        "lora",
+        "context_shift",
+    }
     assert names == set(NAMES) - NEEDLESS
 
 

@@ -61,7 +61,9 @@ def test_experts_take_none(tmp_path: Path) -> None:
     model, name = OWN / "olmoe-f32.gguf", "blk.0.ffn_down_exps.weight"
     extra = {f"{name}.lora_a": np.ones((4, 4, 8), np.float32)}
     file = write_adapter(tmp_path / "experts.gguf", {}, architecture="olmoe", extra=extra)
-    with pytest.raises(UnsupportedModelError, match=f"tensor {name}.lora_a: the model has no matrix"):
+    with pytest.raises(
+        UnsupportedModelError, match=f"tensor {name}.lora_a: the model has no matrix"
+    ):
         Model(model, lora=file)
 
 

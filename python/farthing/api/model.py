@@ -505,8 +505,8 @@ class Model:
 
 def _log_context(info: Mapping[str, Any], asked: int | None) -> None:
     logger.info(
-        "a context of %d tokens%s: %s asked for, %d in training; each takes %d bytes of the KV cache,"
-        " which has %d bytes of %d available",
+        "a context of %d tokens%s: %s asked for, %d in training; each takes %d bytes of the"
+        " KV cache, which has %d bytes of %d available",
         info["n_ctx"],
         ", fitted to memory" if info["n_ctx_fitted"] else "",
         "none" if asked is None else asked,

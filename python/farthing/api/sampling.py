@@ -101,7 +101,7 @@ class GenerateOptions(ConstraintOptions, total=False):
     """Tokens guessed for a pass, at most the model's `n_draft_max` (default); 0: none."""
     context_shift: bool
     """The model's `context_shift` by default. True: when the context is full, the older half of its
-    tokens after `n_keep` is thrown away and the rest computed again, instead of the answer's end."""
+    tokens after `n_keep` is thrown away and the rest computed again; False: the answer ends."""
     n_keep: int
     """0; tokens at the prompt's beginning that are not thrown away, -1 all, and that of the text's
     beginning besides."""
