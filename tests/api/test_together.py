@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from idle import DECODE, seconds_until_idle, wait_until_busy
+from idle import DECODE, long_prompt, seconds_until_idle, wait_until_busy
 
 import farthing
 from farthing import BatchError, Completion, ContextLengthError, Model, RequestError
@@ -37,8 +37,7 @@ def test_n_answers_have_seeds_of_their_own(story: Model) -> None:
 
 
 def test_n_answers_compute_the_prompt_once(slow: Model) -> None:
-    prompt = [ID["#"], *[ID["y"]] * 700]
-    result = slow.generate(prompt, n=4, max_tokens=2, seed=1)
+    result = slow.generate(long_prompt(700), n=4, max_tokens=2, seed=1)
     cached = sorted(c.usage.prompt_tokens_details.cached_tokens for c in result.choices)
     assert cached[0] == 0
     assert all(n >= 640 for n in cached[1:])

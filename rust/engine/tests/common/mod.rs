@@ -135,10 +135,16 @@ impl Fake {
 
     /// Does something, such as submitting requests, while the pass in progress stands still.
     pub fn while_paused<T>(&self, f: impl FnOnce() -> T) -> T {
+        /// Lets the passes go on, also when `f` panics: else the engine's thread would never end.
+        struct Resume<'a>(&'a AtomicBool);
+        impl Drop for Resume<'_> {
+            fn drop(&mut self) {
+                self.0.store(false, Ordering::SeqCst);
+            }
+        }
         self.paused.store(true, Ordering::SeqCst);
-        let result = f();
-        self.paused.store(false, Ordering::SeqCst);
-        result
+        let _resume = Resume(&self.paused);
+        f()
     }
 
     pub fn n_passes(&self) -> usize {
