@@ -1,10 +1,16 @@
 """Write a GGUF file of random weights in the shape of a known model, for measuring speed.
 
     python benches/random_model.py llama-1b Q4_K_M VOCABULARY.gguf OUT.gguf
+    python benches/random_model.py llama-1b Q4_K_M VOCABULARY.gguf OUT.gguf --recite
 
 Needs `pip install gguf`. Speed and memory do not depend on what the weights are, so these stand in
 for models that need not be downloaded. The vocabulary is copied from another GGUF file, which may
 have nothing else in it. The matrices repeat a pool of random blocks, shifted from row to row.
+
+With --recite the text is known, for measuring speculation: each token is followed by that with the
+next number, since the layers add next to nothing and the output matrix is the
+embedding, moved by a row; the speed is the same. --errors 0.2 has a fifth of the rows elsewhere,
+for a draft model that is wrong as often.
 """
 
 from __future__ import annotations
@@ -53,7 +59,7 @@ SCALES = {
 }
 """Type -> where in its block are half-precision scales, and their ratio, for a mean of zero."""
 
-BLOCKS = 65521
+BLOCKS = 131_071
 """In a pool: a prime, so that no two of that many rows are the same."""
 
 
@@ -77,6 +83,7 @@ class Shape:
 
 SHAPES = {
     "llama-1b": Shape("llama", 16, 2048, 8192, 32, 8, 64, 5e5),
+    "llama-160m": Shape("llama", 12, 768, 2048, 12, 4, 64, 5e5),
     "llama-8b": Shape("llama", 32, 4096, 14336, 32, 8, 128, 5e5, tied=False),
     "qwen3-0.6b": Shape("qwen3", 28, 1024, 3072, 16, 8, 128, 1e6, head_norms=True),
     # Half the experts of OLMoE 1B-7B, and half as many used, in Mixtral's form.
@@ -94,11 +101,31 @@ def main() -> None:
     parser.add_argument("mix", choices=MIXES, help="types of the matrices")
     parser.add_argument("vocabulary", type=Path, help="a GGUF file to copy the vocabulary from")
     parser.add_argument("out", type=Path)
+    parser.add_argument("--recite", action="store_true", help="token n is followed by n + 1")
+    parser.add_argument("--errors", type=float, default=0.0, help="part of the tokens that are not")
     options = parser.parse_args(sys.argv[1:])
-    write(options.shape, options.mix, options.vocabulary, options.out)
+    recital = Recital(options.errors) if options.recite else None
+    write(options.shape, options.mix, options.vocabulary, options.out, recital)
 
 
-def write(shape_name: str, mix_name: str, vocabulary: Path, out: Path) -> None:
+@dataclass(frozen=True)
+class Recital:
+    """Token n is followed by n + 1, but for a part of them."""
+
+    errors: float = 0.0
+
+    def output(self, embedding: Bytes) -> Bytes:
+        """The output matrix for an embedding with rows of equal length."""
+        random = np.random.default_rng(2)
+        before = np.roll(np.arange(len(embedding)), 1)
+        wrong = np.flatnonzero(random.random(len(embedding)) < self.errors)
+        before[wrong] = before[random.permutation(wrong)]
+        return embedding[before]
+
+
+def write(
+    shape_name: str, mix_name: str, vocabulary: Path, out: Path, recital: Recital | None = None
+) -> None:
     """Write a file, with one tensor in memory at a time."""
     shape, mix = SHAPES[shape_name], MIXES[mix_name]
     writer = gguf.GGUFWriter(out, shape.architecture)
@@ -108,6 +135,8 @@ def write(shape_name: str, mix_name: str, vocabulary: Path, out: Path) -> None:
     _describe(shape, n_vocab, writer)
     vectors = dict(_vectors(shape))
     matrices = {name: (type_of(name, shape, mix), rows) for name, rows in _matrices(shape, n_vocab)}
+    if recital:
+        matrices["output.weight"] = matrices["token_embd.weight"]
     for name, size in vectors.items():
         writer.add_tensor_info(name, [size], np.dtype(np.float32), 4 * size)
     for name, (kind, rows) in matrices.items():
@@ -117,10 +146,16 @@ def write(shape_name: str, mix_name: str, vocabulary: Path, out: Path) -> None:
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()
     random = np.random.default_rng(0)
-    for size in vectors.values():
-        writer.write_tensor_data((1 + 0.05 * random.standard_normal(size)).astype(np.float32))
+    for name, size in vectors.items():
+        # Of the blocks nothing is heard, and the output is sure.
+        scale = (0.01 if name.startswith("blk.") else 10.0) if recital else 1.0
+        vector = scale * (1 + 0.05 * random.standard_normal(size))
+        writer.write_tensor_data(vector.astype(np.float32))
     for name, (kind, rows) in matrices.items():
-        writer.write_tensor_data(_matrix(name, kind, rows))
+        if recital and name == "output.weight":
+            writer.write_tensor_data(recital.output(_matrix("token_embd.weight", kind, rows)))
+        else:
+            writer.write_tensor_data(_matrix(name, kind, rows))
     writer.close()
 
 

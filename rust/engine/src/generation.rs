@@ -127,7 +127,8 @@ impl Generation {
             return Guessing { id, tokens, guesser: &mut self.guesser, room, draft };
         }
         let draft = self.guesser.look_up(tokens, room);
-        Guessing { id, tokens, guesser: &mut self.guesser, room, draft }
+        let begun = self.n_given > 0;
+        Guessing { id, tokens, guesser: &mut self.guesser, room, begun, draft }
     }
 
     /// Leaves of some guesses those that its constraint allows.

@@ -100,7 +100,7 @@ mod tests {
     /// A pass of `n` tokens takes `first + n * more`.
     fn costs(first: f64, more: f64) -> Costs {
         let mut costs = Costs::default();
-        (1..=64).for_each(|n| costs.learn(n, first + more * n as f64));
+        (2..130).for_each(|i| costs.learn(i / 2, first + more * (i / 2) as f64));
         costs
     }
 
@@ -136,7 +136,7 @@ mod tests {
         let drafts = vec![draft(&[0.7; 4]); 8];
         // Memory-bound up to 8 tokens.
         let mut costs = Costs::default();
-        (1..=64).for_each(|n| costs.learn(n, n.max(8) as f64));
+        (2..130).for_each(|i| costs.learn(i / 2, (i / 2).max(8) as f64));
         assert_eq!(choose(&drafts[..1], 1, &costs), [4]);
         assert_eq!(choose(&drafts, 8, &costs), [0; 8]);
     }

@@ -5,8 +5,12 @@ const LARGEST: usize = 64;
 /// How far a measurement moves what is known, of all numbers of tokens together and of its own.
 const COMMON_STEP: f64 = 0.2;
 const STEP: f64 = 0.1;
-/// A measurement counts as no further away than this factor: a thread that did not run says nothing of the pass.
+/// A measurement counts as no further away than this factor: a thread that did not run says nothing of
+/// the pass.
 const FAR: f64 = 1.25;
+/// The first measurement alone says nothing, since weights may be read or rearranged in that pass; of so many
+/// first ones the least counts.
+const FIRST: u32 = 3;
 /// How much longer a pass is taken to be for each token more, before it was measured: a bit less than
 /// measured on two cores, so that it is tried.
 const SLOPE: f64 = 0.1;
@@ -23,6 +27,8 @@ pub(crate) struct Costs {
 #[derive(Clone, Copy)]
 struct Known {
     time: f64,
+    /// How often it was measured, up to `FIRST`.
+    count: u32,
     /// The pass that it was last measured in.
     at: u64,
 }
@@ -30,6 +36,12 @@ struct Known {
 impl Default for Costs {
     fn default() -> Costs {
         Costs { times: [None; LARGEST], passes: 0 }
+    }
+}
+
+impl Known {
+    fn is_sure(&self) -> bool {
+        self.count > 1
     }
 }
 
@@ -41,18 +53,21 @@ impl Costs {
         }
         self.passes += 1;
         let now = self.passes;
-        let before = self.times[n - 1];
-        if let Some(before) = before {
-            // What slows one pass down slows all.
-            let ratio = (time / before.time).clamp(1.0 / FAR, FAR);
-            for known in self.times.iter_mut().flatten() {
-                known.time *= ratio.powf(COMMON_STEP);
+        let next = match self.times[n - 1] {
+            None => Known { time, count: 1, at: now },
+            Some(known) if known.count < FIRST => {
+                Known { time: known.time.min(time), count: known.count + 1, at: now }
             }
-            self.times[n - 1] =
-                Some(Known { time: before.time * ratio.powf(COMMON_STEP + STEP), at: now });
-        } else {
-            self.times[n - 1] = Some(Known { time, at: now });
-        }
+            Some(known) => {
+                // What slows one pass down slows all.
+                let ratio = (time / known.time).clamp(1.0 / FAR, FAR);
+                for other in self.times.iter_mut().flatten() {
+                    other.time *= ratio.powf(COMMON_STEP);
+                }
+                Known { time: known.time * ratio.powf(COMMON_STEP + STEP), at: now, ..known }
+            }
+        };
+        self.times[n - 1] = Some(next);
         for known in &mut self.times[1..] {
             known.take_if(|known| known.at + LIFE < now);
         }
@@ -60,7 +75,7 @@ impl Costs {
 
     /// Whether anything was measured.
     pub fn are_known(&self) -> bool {
-        self.passes > 0
+        self.times.iter().flatten().any(Known::is_sure)
     }
 
     /// The time that a pass of `n` tokens takes, 0 for none; before anything was measured in a unit of
@@ -69,7 +84,10 @@ impl Costs {
         if n > LARGEST {
             return self.time(LARGEST) * n as f64 / LARGEST as f64;
         }
-        let known = |index: usize| self.times[index].map(|known| (index + 1, known.time));
+        let known = |index: usize| {
+            let sure = self.times[index].filter(Known::is_sure)?;
+            Some((index + 1, sure.time))
+        };
         let Some(index) = n.checked_sub(1) else {
             return 0.0;
         };
@@ -93,9 +111,9 @@ mod tests {
     #[test]
     fn what_was_not_measured_is_interpolated() {
         let mut costs = Costs::default();
-        costs.learn(1, 10.0);
+        (0..2).for_each(|_| costs.learn(1, 10.0));
         assert_eq!((costs.time(0), costs.time(1), costs.time(11)), (0.0, 10.0, 20.0));
-        costs.learn(5, 18.0);
+        (0..2).for_each(|_| costs.learn(5, 18.0));
         let near = |n: usize, time: f64| (costs.time(n) / time - 1.0).abs() < 0.1;
         assert!(near(1, 10.0) && near(3, 14.0) && near(5, 18.0), "{}", costs.time(3));
         assert!(near(64, 18.0 * 7.3 / 1.4) && near(640, 180.0 * 7.3 / 1.4));
@@ -112,6 +130,17 @@ mod tests {
     }
 
     #[test]
+    fn what_happens_once_at_the_beginning_does_not_count() {
+        let mut costs = Costs::default();
+        costs.learn(1, 2000.0);
+        assert!(!costs.are_known());
+        costs.learn(1, 20.0);
+        assert_eq!(costs.time(1), 20.0);
+        costs.learn(2, 300.0);
+        assert_eq!(costs.time(2), 22.0);
+    }
+
+    #[test]
     fn a_slower_machine_is_slower_for_all() {
         let mut costs = Costs::default();
         for n in [1, 8] {
@@ -125,7 +154,7 @@ mod tests {
     #[test]
     fn old_times_are_forgotten() {
         let mut costs = Costs::default();
-        costs.learn(2, 100.0);
+        (0..2).for_each(|_| costs.learn(2, 100.0));
         (0..=LIFE).for_each(|_| costs.learn(1, 10.0));
         assert!((costs.time(2) - 11.0).abs() < 0.1);
     }

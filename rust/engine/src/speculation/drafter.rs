@@ -19,6 +19,8 @@ pub(crate) struct Guessing<'a> {
     pub guesser: &'a mut Guesser,
     /// Guesses that there is room for.
     pub room: usize,
+    /// Whether it has a token: the first does not wait for a draft model to read the prompt.
+    pub begun: bool,
     pub draft: Draft,
 }
 
@@ -235,8 +237,8 @@ impl Drafter {
 impl Guessing<'_> {
     /// Whether the model's guess is worth more than the text's, at this part of a token's price.
     fn asks_model(&self, cost: f64) -> bool {
-        let own = self.draft.chances.first().copied().unwrap_or(0.0);
-        self.room > 0 && self.guesser.chance(Kind::MODEL) - cost > own
+        let worth = self.guesser.chance(Kind::MODEL) - cost;
+        self.begun && self.room > 0 && self.draft.chances.first().is_none_or(|&own| worth > own)
     }
 
     /// Adds a guess with its probability; how probable it is that all are right, and one more, 0 if there is no room.
