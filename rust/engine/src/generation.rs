@@ -119,15 +119,15 @@ impl Generation {
         let left = (self.limit - self.n_given).saturating_sub(1);
         let left = left.min(self.n_ctx.saturating_sub(tokens.len() + 1));
         let room = self.guesser.n_max().min(left);
+        let begun = self.n_given > 0;
         // An error comes again when the mask is needed.
         let forced = self.constraint.as_mut().and_then(|constraint| constraint.forced().ok());
         if let Some(forced) = forced.filter(|tokens| !tokens.is_empty()) {
             let draft = self.guesser.forced(forced, room);
             let room = draft.tokens.len();
-            return Guessing { id, tokens, guesser: &mut self.guesser, room, draft };
+            return Guessing { id, tokens, guesser: &mut self.guesser, room, begun, draft };
         }
         let draft = self.guesser.look_up(tokens, room);
-        let begun = self.n_given > 0;
         Guessing { id, tokens, guesser: &mut self.guesser, room, begun, draft }
     }
 
