@@ -13,6 +13,9 @@ The kinds of rows:
 
 - prefill: a prompt of 512 tokens; decode: 32 tokens generated from an empty context; depth: both
   after 4096 tokens; deep: 32 tokens after 16384; parallel: 1 to 16 sequences generating together;
+- streams: 1 to 16 answers side by side through the library's asyncio API, and by llama-server over
+  HTTP; agents: the seconds that 3 agents wait in all, whose conversations grow from 2000 to 8000
+  tokens in 10 turns, to the first tokens and to the ends of the answers (`benches/serving`);
 - load: a process from its start to its end, with the first token after a short prompt, the file
   being in the system's cache (warm) or not (cold): `farthing run`, and `llama-bench`, which
   tokenizes and samples nothing;
@@ -51,6 +54,7 @@ def main() -> None:
         llama_bench=options.llama_bench,
         llama_batched_bench=options.llama_batched_bench,
         threads=options.threads,
+        llama_server=options.llama_server,
         isa=options.isa,
     )
     sizes = Sizes(
@@ -59,6 +63,9 @@ def main() -> None:
         depth=options.depth,
         deep=options.deep,
         sequences=tuple(options.sequences),
+        agents=options.agents,
+        turns=options.turns,
+        longest=options.longest,
     )
     report = Report(programs)
     try:
@@ -93,6 +100,12 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--farthing", default=f"{sys.executable} -m farthing", help="its command")
     parser.add_argument("--llama-bench", default="llama-bench", help="llama.cpp's program")
     parser.add_argument("--llama-batched-bench", default="llama-batched-bench")
+    parser.add_argument("--llama-server", default="llama-server")
+    parser.add_argument("--agents", type=int, default=Sizes.agents, help="conversations at a time")
+    parser.add_argument("--turns", type=int, default=Sizes.turns, help="of each agent")
+    parser.add_argument(
+        "--longest", type=int, default=Sizes.longest, help="tokens of its last turn"
+    )
     parser.add_argument("--json", type=Path, help="write all measurements there")
     return parser.parse_args(arguments)
 

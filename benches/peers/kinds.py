@@ -26,6 +26,10 @@ class Sizes:
     depth: int = 4096
     deep: int = 16384
     sequences: tuple[int, ...] = (1, 2, 4, 8, 16)
+    agents: int = 3
+    turns: int = 10
+    longest: int = 8000
+    """An agent's last prompt; its first is a quarter of that."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,24 @@ def parallel(programs: Programs, model: Path, sizes: Sizes) -> list[Visit]:
     counts, n = sizes.sequences, sizes.generated
     theirs = [programs.batched(model, counts, n, repack) for repack in (True, False)]
     return [programs.bench_parallel(model, counts, n), *theirs]
+
+
+def streams(programs: Programs, model: Path, sizes: Sizes) -> list[Visit]:
+    """Answers side by side, as a user of the library or of a server gets them."""
+    counts = [str(count) for count in sizes.sequences]
+    words = ["streams", "--gen", str(sizes.generated), "--counts", *counts]
+    flags = (None, [], ["--no-repack"])
+    return [programs.serving(model, words, some) for some in flags]
+
+
+def agents(programs: Programs, model: Path, sizes: Sizes) -> list[Visit]:
+    """Seconds that agents with growing conversations wait."""
+    words = ["agents", "--gen", str(sizes.generated), "--agents", str(sizes.agents)]
+    words += ["--turns", str(sizes.turns)]
+    words += ["--first", str(sizes.longest // 4), "--longest", str(sizes.longest)]
+    # A slot for each agent keeps its conversation; chunks may be taken from elsewhere in it.
+    flags = (None, [], ["--cache-reuse", "256"], ["--kv-unified"])
+    return [programs.serving(model, words, some) for some in flags]
 
 
 def load(programs: Programs, model: Path, sizes: Sizes) -> list[Visit]:
@@ -164,6 +186,8 @@ KINDS = {
     "depth": Kind(depth, share_of_speed),
     "deep": Kind(deep, share_of_speed),
     "parallel": Kind(parallel, no_limit),
+    "streams": Kind(streams, no_limit),
+    "agents": Kind(agents, no_limit, "s", less_is_better=True),
     "load": Kind(load, no_limit, "s", less_is_better=True),
     "memory": Kind(memory, ratio_to_need, "MiB", less_is_better=True),
 }

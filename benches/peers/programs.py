@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 from child import Done
 
 FARTHING = "farthing"
+
+SERVING = Path(__file__).parents[1] / "serving"
 
 Measured = tuple[str, str, float]
 """A test such as `tg32 @ 4096`, a program with its settings, and the value."""
@@ -34,6 +37,7 @@ class Programs:
     llama_bench: str
     llama_batched_bench: str
     threads: int
+    llama_server: str = "llama-server"
     isa: str | None = None
 
     @property
@@ -80,6 +84,18 @@ class Programs:
         command = [self.llama_batched_bench, "-m", str(model), *sizes, *context, *threads]
         name = layout_name(repack)
         return Visit([*command, *layout, *form], lambda done: batched_rows(done.output, name))
+
+    def serving(self, model: Path, words: Sequence[str], flags: Sequence[str] | None) -> Visit:
+        """A workload of `benches/serving`, on llama.cpp's server with some flags or on Farthing."""
+        name = FARTHING if flags is None else " ".join(flags) or "defaults"
+        program = "farthing" if flags is None else "llama-server"
+        command = [sys.executable, str(SERVING), words[0], program, str(model), *words[1:]]
+        command += ["--threads", str(self.threads), "--server", self.llama_server, "--"]
+
+        def read(done: Done) -> list[Measured]:
+            return [(test, name, value) for test, value in json.loads(done.output).items()]
+
+        return Visit([*command, *(flags or [])], read, self.environment)
 
 
 def layout_name(repack: bool) -> str:
