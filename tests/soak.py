@@ -1,10 +1,10 @@
 """Many requests of all kinds at once, for as long as it is told: `python tests/soak.py 600`.
 
 Half of the users are threads, half are tasks of one event loop. Their requests have random lengths,
-sampling parameters and priorities; some are cancelled after a few pieces, some have a timeout, some
-are impossible, and at times the queue is full. Every answer must be the beginning of the one that a
-request has alone, and all of it where it ended by itself; memory must not grow; nobody may wait for
-ever.
+sampling parameters, constraints and priorities; some are cancelled after a few pieces, some have a
+timeout, some are impossible, some fail in the middle, some are batches or texts to embed, and at
+times the queue is full. Every answer must be the beginning of the one that a request has alone, and
+all of it where it ended by itself; memory must not grow; nobody may wait for ever.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import json
 import random
+import statistics
 import sys
 import tempfile
 import threading
@@ -23,11 +24,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from farthing import Completion, Model, QueueFullError, RequestError
+import numpy as np
+import numpy.typing as npt
+
+from farthing import BatchError, Completion, FarthingError, Model, QueueFullError, RequestError
 from models import PIECES, ROUND, Shape, Tiny
 
 STUCK = 120.0
 """Seconds without the end of any request that count as a deadlock."""
+
+BACKOFF = 0.05
+"""Seconds before the next request where the queue was full."""
+
+WARM = 0.2
+"""The part of the time after which memory may not grow any more."""
+
+
+def _break(input_ids: npt.NDArray[np.int64], scores: npt.NDArray[np.float32]) -> Any:
+    """A logits_processor that fails after some tokens, in one of two ways."""
+    if len(input_ids) < 12:
+        return scores
+    return [] if input_ids[-1] % 2 else 1 / 0
+
 
 BAD: list[dict[str, Any]] = [
     {"prompt": []},
@@ -36,6 +54,14 @@ BAD: list[dict[str, Any]] = [
     {"prompt": [5], "top_p": 3.0},
     {"prompt": [5], "timeout": -1},
     {"prompt": [5], "temperature": float("nan")},
+    {"prompt": [5], "regex": "("},
+]
+BROKEN: dict[str, Any] = {"prompt": [5, 9], "max_tokens": 40, "ignore_eos": True}
+CONSTRAINTS: list[dict[str, Any]] = [
+    {},
+    {},
+    {"regex": "[a-f ]{4,30}"},
+    {"json_schema": {"type": "array", "items": {"enum": ["a", "b"]}, "maxItems": 4}},
 ]
 
 
@@ -45,6 +71,8 @@ class Case:
 
     options: dict[str, Any]
     alone: Completion
+    vector: npt.NDArray[np.float32]
+    """The embedding of its prompt."""
 
 
 @dataclass
@@ -68,11 +96,10 @@ class Report:
 
     @property
     def growth(self) -> int:
-        """Bytes by which memory grew in the second half, as medians of its two parts."""
-        late = [n for _, n in self.memory[len(self.memory) // 2 :]]
-        half = len(late) // 2
-        first, second = sorted(late[:half]), sorted(late[half:])
-        return second[len(second) // 2] - first[len(first) // 2] if half else 0
+        """Bytes by which memory grew since it was warm, as medians of the first and last tenth."""
+        late = [n for _, n in self.memory[round(len(self.memory) * WARM) :]]
+        part = max(len(late) // 10, 1)
+        return round(statistics.median(late[-part:]) - statistics.median(late[:part]))
 
 
 class Soak:
@@ -106,22 +133,43 @@ class Soak:
 
     def _use(self, number: int) -> None:
         rng = random.Random(self._seed * 1000 + number)
+        kinds = (self._stream, self._refused, self._broken, self._batch, self._embed)
         while time.perf_counter() < self._end and not self.report.wrong:
+            [act] = rng.choices(kinds, (75, 10, 5, 5, 5))
             try:
-                if rng.random() < 0.1:
-                    self._refused(rng)
-                    continue
-                case, options, n_pieces = self._choose(rng)
-                stream = self._model.stream(**options)
-                for nth, _ in enumerate(stream):
-                    if nth == n_pieces:
-                        stream.cancel()
-                self._check(case, stream.result)
+                act(rng)
             except QueueFullError:
                 self.report.note("queue full")
-                time.sleep(0.01)
+                time.sleep(BACKOFF)
             except BaseException as error:
                 self.report.note("error", f"{type(error).__name__}: {error}")
+
+    def _stream(self, rng: random.Random) -> None:
+        case, options, n_pieces = self._choose(rng)
+        stream = self._model.stream(**options)
+        for nth, _ in enumerate(stream):
+            if nth == n_pieces:
+                stream.cancel()
+        self._check(case, stream.result)
+
+    def _batch(self, rng: random.Random) -> None:
+        case, options, _ = self._choose(rng)
+        prompts = [options.pop("prompt")] * 3
+        try:
+            results = self._model.generate_batch(prompts, **options)
+        except BatchError as error:
+            # Others have taken the places in the queue meanwhile.
+            if any(not isinstance(r, Completion | QueueFullError) for r in error.results):
+                raise
+            results = [r for r in error.results if isinstance(r, Completion)]
+        for result in results:
+            self._check(case, result)
+
+    def _embed(self, rng: random.Random) -> None:
+        cases = rng.choices(self._cases, k=rng.randrange(1, 5))
+        vectors = self._model.embed([case.options["prompt"] for case in cases])
+        right = np.array_equal(vectors, [case.vector for case in cases])
+        self.report.note("embedded", None if right else "another embedding than alone")
 
     def _use_tasks(self, n: int) -> None:
         async def users() -> None:
@@ -146,7 +194,7 @@ class Soak:
                 self._check(case, stream.result)
             except QueueFullError:
                 self.report.note("queue full")
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(BACKOFF)
             except BaseException as error:
                 self.report.note("error", f"{type(error).__name__}: {error}")
 
@@ -178,6 +226,17 @@ class Soak:
         else:
             self.report.note("error", f"not refused: {bad}")
 
+    def _broken(self, rng: random.Random) -> None:
+        try:
+            self._model.generate(**BROKEN, seed=rng.randrange(100), logits_processor=_break)
+        except QueueFullError:
+            raise
+        except FarthingError as error:
+            wrong = None if "logits_processor" in str(error) else f"failed otherwise: {error}"
+            self.report.note("failed", wrong)
+        else:
+            self.report.note("error", "what breaks did not fail")
+
     def _check(self, case: Case, result: Completion) -> None:
         alone, tokens = case.alone, result.tokens
         right = tokens == alone.tokens[: len(tokens)]
@@ -203,9 +262,12 @@ def make_cases(path: Path, n: int, rng: random.Random) -> list[Case]:
                 "top_k": rng.choice((0, 40)),
                 "min_p": rng.choice((0.0, 0.05)),
                 "repeat_penalty": rng.choice((1.0, 1.0, 1.2)),
-                "ignore_eos": True,
             }
-            cases.append(Case(options, model.generate(**options)))
+            constraint = rng.choice(CONSTRAINTS)
+            # What is constrained ends where it must.
+            options |= constraint or {"ignore_eos": True}
+            [vector] = model.embed([options["prompt"]])
+            cases.append(Case(options, model.generate(**options), vector))
     return cases
 
 
@@ -219,7 +281,7 @@ def soak(seconds: float, n_users: int, n_cases: int, folder: Path, seed: int = 0
     """Run it with a small model written to the folder."""
     path = Tiny(Shape(context=512), story=ROUND).write(folder / "soak.gguf")
     cases = make_cases(path, n_cases, random.Random(seed))
-    with Model(path, max_sequences=6, max_queue=150, max_gap_ms=5) as model:
+    with Model(path, max_sequences=6, max_queue=round(n_users * 0.9), max_gap_ms=5) as model:
         report = Soak(model, cases, seconds, seed).run(n_users)
         if not report.wrong:
             _expect_nothing_left(model, report)
@@ -246,7 +308,7 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=200)
     parser.add_argument("--cases", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--growth", type=float, default=8.0, help="MiB allowed in the second half")
+    parser.add_argument("--growth", type=float, default=8.0, help="MiB allowed once warm")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         report = soak(options.seconds, options.users, options.cases, Path(folder), options.seed)
@@ -254,7 +316,7 @@ def main() -> None:
     memory = [[round(t), round(n / 2**20, 1)] for t, n in report.memory[::every]]
     growth = report.growth / 2**20
     if growth > options.growth:
-        report.wrong.append(f"memory grew by {growth:.1f} MiB in the second half")
+        report.wrong.append(f"memory grew by {growth:.1f} MiB once it was warm")
     print(
         json.dumps(
             {

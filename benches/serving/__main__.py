@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import sys
 from pathlib import Path
 
 from backends import Farthing, LlamaServer
@@ -20,7 +21,7 @@ from workloads import agents, streams
 
 def main() -> None:
     """Run it."""
-    options = _parse()
+    options = _parse(sys.argv[1:])
     counts = options.counts if options.workload == "streams" else [options.agents]
     if options.workload == "streams":
         n_ctx = options.prompt + options.gen + 8
@@ -41,7 +42,7 @@ def main() -> None:
         print(json.dumps(asyncio.run(work)))
 
 
-def _parse() -> argparse.Namespace:
+def _parse(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("workload", choices=["streams", "agents"])
     parser.add_argument("program", choices=["farthing", "llama-server"])
@@ -55,8 +56,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--turns", type=int, default=10)
     parser.add_argument("--first", type=int, default=2000, help="tokens of an agent's first prompt")
     parser.add_argument("--longest", type=int, default=8000, help="tokens of its last one")
-    parser.add_argument("flags", nargs="*", help="of the server")
-    return parser.parse_args()
+    # argparse would take the flags for positional arguments only right after the model.
+    end = words.index("--") if "--" in words else len(words)
+    return parser.parse_args(words[:end], argparse.Namespace(flags=words[end + 1 :]))
 
 
 if __name__ == "__main__":
