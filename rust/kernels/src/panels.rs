@@ -10,8 +10,9 @@ use crate::isa::LANES;
 use crate::quant::Quant;
 use crate::team::Team;
 
-/// Bytes between what is read of a panel and what is fetched.
-pub(crate) const DISTANCE: usize = 4096;
+/// Bytes between what is read of a panel and what is fetched: three of the largest blocks of 16 rows, as a
+/// block's fields are read all at once and then multiplied, while memory goes on.
+pub(crate) const DISTANCE: usize = 10240;
 
 /// Whether a matrix of this type and so many rows can be kept in panels.
 pub fn fits(quant: &Quant, rows: usize) -> bool {
