@@ -235,7 +235,8 @@ class Constraint:
     """A grammar, and where in an answer it begins: at once, after reasoning, or at a text.
 
     `thinking` are the texts that begin (None if it has begun) and end reasoning; `triggers` are
-    texts, and whether each counts only at the beginning of the answer.
+    texts, whether each counts only at the beginning of the answer, and whether the grammar begins
+    after it.
     """
 
     def __new__(
@@ -243,7 +244,7 @@ class Constraint:
         grammar: Grammar,
         *,
         thinking: tuple[str | None, str] | None = None,
-        triggers: Sequence[tuple[str, bool]] | None = None,
+        triggers: Sequence[tuple[str, bool, bool]] | None = None,
     ) -> Constraint: ...
 
 @final

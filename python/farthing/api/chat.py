@@ -27,6 +27,8 @@ class ChatOptions(GenerateOptions, total=False):
 
     With the last two the answer is made to begin with a call, without reasoning first.
     """
+    parallel_tool_calls: bool | None
+    """True (default) lets the answer hold several calls; False one, in formats with a grammar."""
     enable_thinking: bool | None
     """Switches reasoning on or off in templates that know how; None (default): as the template."""
     template_kwargs: Mapping[str, Any] | None
@@ -49,6 +51,7 @@ def prepare_chat(
     rest = dict(options)
     chosen = {name: rest.pop(name, None) for name in NAMES}
     thinking = chosen.pop("enable_thinking")
+    del chosen["parallel_tool_calls"]
     variables = {} if thinking is None else dict.fromkeys(_THINKING, thinking)
     variables |= chosen.pop("template_kwargs") or {}
     return form.prepare(list(messages), variables=variables, **chosen), rest

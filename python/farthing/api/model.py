@@ -15,6 +15,7 @@ from farthing import _native
 from farthing.api.breakers import BreakerSets
 from farthing.api.chat import NAMES as CHAT_NAMES
 from farthing.api.chat import ChatSoFar, prepare_chat, shown_tokens
+from farthing.api.chat_constraint import chat_constraint
 from farthing.api.chat_stream import ChatStream
 from farthing.api.dispatch import Dispatcher
 from farthing.api.embedding import await_them, encode_texts, no_vectors, normalized, wait_for
@@ -417,7 +418,11 @@ class Model:
         tokenizer = self.tokenizer
         prompt, rest = prepare_chat(self._chat_format, messages, options)
         prepared = prepare("chat", rest, CHAT_NAMES)
-        self._constrain(prepared, prompt.thinking)
+        several = options.get("parallel_tool_calls") is not False
+        if prepared.source is not None or prompt.plan.tools is not None:
+            constraint = chat_constraint(tokenizer, prompt, prepared.source, several=several)
+            if constraint is not None:
+                prepared.native["constraint"] = constraint
         pieces = ChatSoFar(
             tokenizer, prepared.stop, prompt.parser(), shown_tokens(tokenizer, prompt.markers)
         )
@@ -472,13 +477,11 @@ class Model:
         request, generation = self._submit(ids, prepared, pieces)
         return TokenStream(self, request, generation, self._dispatcher)
 
-    def _constrain(
-        self, prepared: Prepared, thinking: tuple[str | None, str] | None = None
-    ) -> None:
-        """Compile the grammar asked for; `thinking` is what begins and ends reasoning before it."""
+    def _constrain(self, prepared: Prepared) -> None:
+        """Compile the grammar asked for, if there is one."""
         if prepared.source is not None:
             grammar = prepared.source.compile(self.tokenizer.for_grammars)
-            prepared.native["constraint"] = _native.Constraint(grammar, thinking=thinking)
+            prepared.native["constraint"] = _native.Constraint(grammar)
 
     def _submit(
         self, ids: list[int], prepared: Prepared, pieces: Pieces[Piece]

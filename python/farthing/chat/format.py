@@ -13,6 +13,7 @@ from farthing.chat.parser import OutputParser
 from farthing.chat.reasoning import ReasoningFormat
 from farthing.chat.template import ChatTemplate
 from farthing.chat.tools import Plan, ToolFormat, ToolSet, generic
+from farthing.chat.tools.grammar import Admit, CallGrammar, call_grammar
 from farthing.errors import RequestError
 
 
@@ -26,6 +27,10 @@ class Prompt:
     plan: Plan
     begun: str = ""
     """The end of `text` that belongs to the answer already."""
+    opening: str | None = None
+    """How calls begin there, if they must."""
+    choice: str = "auto"
+    """What `tool_choice` asks for: a function's name, "auto", "none" or "required"."""
 
     def parser(self) -> OutputParser | None:
         """A parser of the answer, which has read `begun`; None when none is needed."""
@@ -43,6 +48,24 @@ class Prompt:
         if thoughts is None or thoughts.closed_by(self.text):
             return None
         return (None if self.plan.opened else thoughts.begin), thoughts.end
+
+    def calls(
+        self, special: Mapping[str, int], admit: Admit, *, several: bool, otherwise: str | None
+    ) -> CallGrammar | None:
+        """The grammar of tool calls, as in `call_grammar`; None if there is none."""
+        if self.form is None or self.plan.tools is None:
+            return None
+        names = None if self.choice in ("auto", "required") else [self.choice]
+        return call_grammar(
+            self.form,
+            self.plan.tools,
+            special,
+            admit,
+            opening=self.opening,
+            names=names,
+            several=several and names is None,
+            otherwise=otherwise if self.opening is None else None,
+        )
 
     @property
     def markers(self) -> tuple[str, ...]:
@@ -108,14 +131,14 @@ class ChatFormat:
             text = template.render(fitted, given, **(variables or {}))
         opened = thoughts is not None and thoughts.opened_by(text)
         plan = Plan(thoughts, opened, ToolSet.of(given) if given else None)
-        begun = ""
+        begun, opening = "", None
         if choice not in ("auto", "none"):
             end = f"{thoughts.end}\n\n" if thoughts is not None and opened else ""
             opening = form.opening(None if choice == "required" else choice)
             begun = end + _without_overlap(text, opening)
         if not given and thoughts is None and not form.always:
             return Prompt(text, None, plan)
-        return Prompt(text + begun, form, plan, begun)
+        return Prompt(text + begun, form, plan, begun, opening, choice)
 
     def _formats(
         self, tool_format: str | None, reasoning_format: str | None

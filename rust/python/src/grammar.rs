@@ -103,18 +103,22 @@ pub struct PyConstraint {
 #[pymethods]
 impl PyConstraint {
     /// `thinking` are the texts that begin and end reasoning, `None` for the first if it has begun.
-    /// `triggers` are texts at which the grammar begins, and whether each counts only at the
-    /// beginning of the answer; without any it begins at once, or after reasoning.
+    /// `triggers` are texts at which the grammar begins, whether each counts only at the beginning of
+    /// the answer, and whether the grammar begins after it; without any it begins at once, or after
+    /// reasoning.
     #[new]
     #[pyo3(signature = (grammar, *, thinking=None, triggers=None))]
     fn new(
         grammar: &PyGrammar,
         thinking: Option<(Option<String>, String)>,
-        triggers: Option<Vec<(String, bool)>>,
+        triggers: Option<Vec<(String, bool, bool)>>,
     ) -> PyConstraint {
         let thinking = thinking.map(|(begin, end)| Thinking { begin, end });
-        let triggers =
-            triggers.into_iter().flatten().map(|(text, first)| Trigger { text, first }).collect();
+        let triggers = triggers
+            .into_iter()
+            .flatten()
+            .map(|(text, first, after)| Trigger { text, first, after })
+            .collect();
         let grammar = grammar.grammar.clone();
         PyConstraint { constraint: Constraint { grammar, thinking, triggers } }
     }

@@ -10,6 +10,7 @@ from typing import Any
 from farthing.chat.output import MakeId, Output, call_id
 from farthing.chat.reader import Markers, Reader, Steps
 from farthing.chat.reasoning.base import ReasoningFormat
+from farthing.chat.tools.parts import Json, Part
 
 _ANY = "\ue000"
 """In the place of a name, where it is to be cut."""
@@ -21,12 +22,18 @@ class ToolSet:
 
     schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Name -> JSON schema of its parameters."""
+    strict: frozenset[str] = frozenset()
+    """The tools whose arguments must be valid by their schemas."""
 
     @classmethod
     def of(cls, tools: Sequence[Mapping[str, Any]] | None) -> ToolSet:
         """The tools of OpenAI's `tools`."""
         functions = [tool.get("function", tool) for tool in tools or ()]
-        return cls({f["name"]: f.get("parameters") or {} for f in functions if "name" in f})
+        named = [function for function in functions if "name" in function]
+        return cls(
+            {function["name"]: function.get("parameters") or {} for function in named},
+            frozenset(function["name"] for function in named if function.get("strict")),
+        )
 
     def knows(self, name: str) -> bool:
         """Whether there is such a tool; any may be where none is known."""
@@ -99,11 +106,24 @@ class ToolFormat(ABC):
     """Makes ids for calls that come without."""
     always: bool = False
     """Whether the text needs this parser even if there are no tools."""
+    numbered: bool = False
+    """Whether calls have numbers, so that no grammar is for more than one."""
+    content_marker: str = ""
+    """The text after which the answer begins, if it is not bare."""
 
     @property
     def triggers(self) -> tuple[str, ...]:
         """The texts at which calls begin."""
         return tuple(filter(None, map(str.strip, (self.section[0], self.call[0], *self.aliases))))
+
+    @property
+    def grammar_triggers(self) -> tuple[tuple[str, bool], ...]:
+        """Texts at which a grammar of calls begins, and whether each counts only at the beginning.
+
+        None where the format's calls have no grammar that begins by itself.
+        """
+        text = (self.section[0] or self.call[0]).strip()
+        return ((text, False),) if text else ()
 
     @property
     def markers(self) -> tuple[str, ...]:
@@ -127,6 +147,10 @@ class ToolFormat(ABC):
         if frame is None:
             return self.section[0] + self.call[0]
         return (frame.section_begin + frame.begin).partition(_ANY)[0]
+
+    def arguments(self, schema: Mapping[str, Any]) -> Sequence[Part] | None:
+        """What stands between a frame's texts, for grammars; None if that cannot be said."""
+        return (Json({"type": "object", **schema}),)
 
     def argument(self, key: str) -> tuple[str, str] | None:
         """What stands around the value of an argument; None where `frame` says it all."""

@@ -9,4 +9,5 @@ FORMAT = JsonCalls(
     keys=("tool_name", "parameters"),
     lead='"tool_call_id": "0", ',
     array=True,
+    numbered=True,
 )

@@ -19,6 +19,11 @@ _LONGEST_NAME = 100
 class Recipients(NamedCalls):
     """`>>>name`, a newline and what goes there; the prompt ends with the first `>>>`."""
 
+    @property
+    def grammar_triggers(self) -> tuple[tuple[str, bool], ...]:
+        """The text before a recipient is in the prompt."""
+        return ()
+
     def message(self, reader: Reader, out: Output, plan: Plan) -> Steps[None]:
         """Read parts to the end."""
         marks = Markers((_MARK,))
@@ -43,4 +48,5 @@ FORMAT = Recipients(
     call=(_MARK, "\n"),
     head="{name}\n",
     always=True,
+    content_marker="all\n",
 )

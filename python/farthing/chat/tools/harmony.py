@@ -20,6 +20,11 @@ _RECIPIENT = re.compile(r"\bto=(?:functions\.)?([\w.-]+)")
 class Channels(NamedCalls):
     """`<|channel|>analysis` is reasoning, a recipient makes a call, the rest is content."""
 
+    @property
+    def grammar_triggers(self) -> tuple[tuple[str, bool], ...]:
+        """Every message begins with the text of `call`: only its header tells."""
+        return ()
+
     def message(self, reader: Reader, out: Output, plan: Plan) -> Steps[None]:
         """Read messages to the end."""
         met: str | None = ""
@@ -55,4 +60,5 @@ FORMAT = Channels(
     head="<|channel|>commentary to=functions.{name} <|constrain|>json<|message|>",
     special=("<|channel|>", "<|constrain|>", "<|message|>", "<|start|>", "<|end|>", "<|return|>"),
     always=True,
+    content_marker="<|channel|>final<|message|>",
 )

@@ -38,6 +38,12 @@ class JsonCalls(ToolFormat):
             return Frame(begin, "}", f"{self.call[0]}[", f"]{self.call[1]}", ", ")
         return Frame(self.call[0] + begin, "}" + self.call[1], *self.section, self.separator)
 
+    @property
+    def grammar_triggers(self) -> tuple[tuple[str, bool], ...]:
+        """A bare object begins where the answer does."""
+        bare = self.bare and not self.call[0]
+        return ((f'{{{self.lead}"{self.keys[0]}"', True),) if bare else super().grammar_triggers
+
     def body(self, reader: Reader, out: Output, tools: ToolSet) -> Steps[bool]:
         """Read an object or an array of them."""
         first = yield from reader.peek_past_space()

@@ -11,4 +11,5 @@ FORMAT = NamedCalls(
     pattern=r"\s*(?P<id>(functions\.)?(?P<name>[\w.-]+?)(:\d+)?)\s*<\|tool_call_argument_begin\|>\s*",
     special=("<|tool_call_argument_begin|>",),
     ends_reasoning=True,
+    numbered=True,
 )

@@ -24,6 +24,11 @@ class Recipients(TaggedCalls):
         end = self.call[1] + self.section[1]
         return Frame(begin, end, separator="<|eom|><|start|>assistant")
 
+    @property
+    def grammar_triggers(self) -> tuple[tuple[str, bool], ...]:
+        """The recipient comes first, and only there it can be told that it is a tool."""
+        return ()
+
     def message(self, reader: Reader, out: Output, plan: Plan) -> Steps[None]:
         """Read messages to the end."""
         markers = Markers((*_ENDS, *self.triggers))

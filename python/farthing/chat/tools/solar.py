@@ -10,4 +10,5 @@ FORMAT = NamedCalls(
     head="0<|tool_call:name|>{name}<|tool_call:args|>",
     pattern=r"(?P<id>[^<]+)<\|tool_call:name\|>(?P<name>[\w.-]+)<\|tool_call:args\|>\s*",
     special=("<|tool_call:name|>", "<|tool_call:args|>"),
+    numbered=True,
 )

@@ -5,11 +5,14 @@ from __future__ import annotations
 import ast
 import json
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from farthing.chat.output import Output
 from farthing.chat.reader import Markers, Reader, Steps
 from farthing.chat.tools.base import Frame, ToolFormat, ToolSet
+from farthing.chat.tools.parts import Free, Json, Maybe, Part, Text
 
 _LONGEST_TAG = 400
 """Characters of a name; a longer text is no call."""
@@ -38,6 +41,27 @@ class TaggedCalls(ToolFormat):
         """What is around all arguments."""
         begin = self.call[0] + self.name_tag[0] + name + self.name_tag[1]
         return Frame(begin, self.call[1], *self.section, self.separator)
+
+    def arguments(self, schema: Mapping[str, Any]) -> Sequence[Part] | None:
+        """The parameters in their order; None without names, or with types as attributes."""
+        properties = schema.get("properties")
+        if not isinstance(properties, Mapping) or (
+            any(self.text_attribute) and not all(self.text_attribute)
+        ):
+            return None
+        tools = ToolSet({"": schema})
+        shared = {key: schema[key] for key in ("$defs", "definitions") if key in schema}
+        parts: list[Part] = []
+        for key, value in properties.items():
+            is_text = tools.wants_text("", key) is not False
+            attribute = self.text_attribute[0 if is_text else 1]
+            begin = self.key_tag[0] + key + attribute + self.key_tag[1] + self.value_tag[0]
+            end = self.value_tag[1]
+            inner = (Free(end),) if is_text else (Json({**shared, **value}), Text(end))
+            argument: tuple[Part, ...] = (Text(begin), *inner)
+            required = key in (schema.get("required") or ())
+            parts += argument if required else (Maybe(argument),)
+        return parts
 
     def argument(self, key: str) -> tuple[str, str]:
         """Of a string, where attributes tell."""

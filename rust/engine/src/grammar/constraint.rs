@@ -24,13 +24,15 @@ pub struct Thinking {
     pub end: String,
 }
 
-/// A text, perhaps of special tokens, with which a grammar begins.
+/// A text, perhaps of special tokens, at which a grammar begins.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trigger {
     /// The text.
     pub text: String,
     /// Whether it counts only where nothing but white space is before it.
     pub first: bool,
+    /// Whether the grammar begins after it, not with it.
+    pub after: bool,
 }
 
 impl Constraint {

@@ -196,9 +196,12 @@ impl State {
         let triggers = &self.constraint.triggers;
         let longest = triggers.iter().map(|trigger| trigger.text.len()).max().unwrap_or(0);
         tail.push(id, vocabulary, longest);
-        let places = triggers.iter().filter_map(|t| tail.find(&t.text, t.first));
-        let Some(found) = places.min_by_key(|found| found.start) else { return Ok(false) };
-        let begun = tail.tokens_from(found.start, vocabulary);
+        let places = triggers.iter().filter_map(|trigger| {
+            let found = tail.find(&trigger.text, trigger.first)?;
+            Some(if trigger.after { found.end } else { found.start })
+        });
+        let Some(place) = places.min() else { return Ok(false) };
+        let begun = tail.tokens_from(place, vocabulary);
         let mut matcher = Box::new(self.constraint.grammar.begin());
         // What only looks like the beginning of a call is text.
         if matcher.try_consume_tokens(&begun).map_err(message)? < begun.len() {
