@@ -101,6 +101,12 @@ CASES = [
         opened=True,
     ),
     Case(
+        "qwen3-coder",
+        "Yes.<function=get_weather>\n<parameter=city>\nOslo\n</parameter>\n</function>\n</tool_call>",
+        [OSLO],
+        content="Yes.",
+    ),
+    Case(
         "seed-oss",
         "<seed:think>Hm.</seed:think><seed:tool_call>\n<function=get_weather>\n"
         "<parameter=city>Oslo</parameter>\n</function>\n</seed:tool_call>",

@@ -24,6 +24,7 @@ from farthing.api.locate import locate
 from farthing.api.lora import Adapters
 from farthing.api.reranking import TEMPLATE, checked, pair_ids, ranked
 from farthing.api.sampling import Prepared, prepare
+from farthing.api.starting import Starter, Starting, on_loop
 from farthing.api.stream import TokenStream
 from farthing.api.text import NoText, TextSoFar
 from farthing.api.together import Together, all_of, copies, first_of, reusable
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from farthing.api.chat import ChatOptions
+    from farthing.api.constraint import Source
     from farthing.api.embedding import Vectors
     from farthing.api.lora import Choice, Files
     from farthing.api.sampling import GenerateOptions
@@ -137,6 +139,7 @@ class Model:
         )
         self._adapters = Adapters(self._engine, lora)
         self._dispatcher = Dispatcher(self._engine)
+        self._starter = Starter()
         _open_models.add(self)
         self._context_shift = context_shift
         info = self.info
@@ -191,7 +194,9 @@ class Model:
         """`generate` for asyncio; cancelling the task stops the computation."""
         if n == 1:
             return await self._start("agenerate", self._ids(prompt), options).await_result()
-        answers = self._generations("agenerate", prompt, n, options)
+        kept = reusable(options)
+        constraint = await self._compiled("agenerate", kept)
+        answers = self._generations("agenerate", prompt, n, kept, constraint)
         return first_of(await answers.await_results())
 
     def generate_batch(
@@ -209,12 +214,19 @@ class Model:
         self, prompts: Iterable[str | Iterable[int]], **options: Unpack[GenerateOptions]
     ) -> list[Completion]:
         """`generate_batch` for asyncio; cancelling the task stops the computation."""
-        return all_of(await self._batch("agenerate_batch", prompts, options).await_results())
+        kept = reusable(options)
+        constraint = await self._compiled("agenerate_batch", kept)
+        answers = self._batch("agenerate_batch", prompts, kept, constraint)
+        return all_of(await answers.await_results())
 
     def stream(
         self, prompt: str | Iterable[int], **options: Unpack[GenerateOptions]
     ) -> TokenStream:
-        """`generate` piece by piece, for loops of both kinds."""
+        """`generate` piece by piece, for loops of both kinds.
+
+        Where an event loop runs, a grammar is compiled beside it, and what that raises comes with
+        the first piece.
+        """
         return self._start("stream", self._ids(prompt), options)
 
     def chat(
@@ -237,12 +249,14 @@ class Model:
         """`chat` for asyncio; cancelling the task stops the computation."""
         if n == 1:
             return await self.chat_stream(messages, **options).await_result()
-        return first_of(await self._chats(messages, n, options).await_results())
+        said, kept = list(messages), reusable(options)
+        constraint = await self._starter.run(lambda: self._constraint_of_chat(said, kept))
+        return first_of(await self._chats(said, n, kept, constraint).await_results())
 
     def chat_stream(
         self, messages: Iterable[Message], **options: Unpack[ChatOptions]
     ) -> ChatStream:
-        """`chat` piece by piece, for loops of both kinds."""
+        """`chat` piece by piece, for loops of both kinds; grammars are as in `stream`."""
         return self._chat(messages, options)
 
     def logits(
@@ -350,6 +364,7 @@ class Model:
         Within a `logits_processor` the end comes when that returns.
         """
         _open_models.discard(self)
+        self._starter.close()
         if self._engine.close():
             self._dispatcher.join()
 
@@ -365,7 +380,7 @@ class Model:
         self.close()
 
     def __del__(self) -> None:
-        if hasattr(self, "_dispatcher"):
+        if hasattr(self, "_starter"):
             self.close()
 
     @cached_property
@@ -414,36 +429,67 @@ class Model:
         options: Mapping[str, Any],
         *,
         on_end: Callable[[Completion], None] | None = None,
+        constraint: _native.Constraint | None = None,
     ) -> ChatStream:
         tokenizer = self.tokenizer
         prompt, rest = prepare_chat(self._chat_format, messages, options)
         prepared = prepare("chat", rest, CHAT_NAMES)
         several = options.get("parallel_tool_calls") is not False
-        if prepared.source is not None or prompt.plan.tools is not None:
-            constraint = chat_constraint(tokenizer, prompt, prepared.source, several=several)
-            if constraint is not None:
-                prepared.native["constraint"] = constraint
+        constrain = None
+        if constraint is not None:
+            prepared.native["constraint"] = constraint
+        elif prepared.source is not None or prompt.plan.tools is not None:
+            constrain = partial(
+                chat_constraint, tokenizer, prompt, prepared.source, several=several
+            )
         pieces = ChatSoFar(
             tokenizer, prepared.stop, prompt.parser(), shown_tokens(tokenizer, prompt.markers)
         )
-        request, generation = self._submit(tokenizer.encode_prompt(prompt.text), prepared, pieces)
+        ids = tokenizer.encode_prompt(prompt.text)
+        request, generation = self._submit(ids, prepared, pieces, constrain)
         return ChatStream(self, request, generation, self._dispatcher, on_end)
 
+    def _constraint_of_chat(
+        self, messages: Iterable[Message], options: Mapping[str, Any]
+    ) -> _native.Constraint | None:
+        prompt, rest = prepare_chat(self._chat_format, messages, options)
+        source = prepare("chat", rest, CHAT_NAMES).source
+        several = options.get("parallel_tool_calls") is not False
+        return chat_constraint(self.tokenizer, prompt, source, several=several)
+
+    async def _compiled(self, method: str, options: Mapping[str, Any]) -> _native.Constraint | None:
+        """The grammar asked for, compiled beside the event loop."""
+        source = prepare(method, options).source
+        if source is None:
+            return None
+        return await self._starter.run(partial(self._constraint, source))
+
     def _generations(
-        self, method: str, prompt: str | Iterable[int], n: int, options: Mapping[str, Any]
+        self,
+        method: str,
+        prompt: str | Iterable[int],
+        n: int,
+        options: Mapping[str, Any],
+        constraint: _native.Constraint | None = None,
     ) -> Together:
         ids, options = self._ids(prompt), reusable(options)
 
         def start(more: Mapping[str, Any]) -> TokenStream:
-            return self._start(method, ids, {**options, **more})
+            return self._start(method, ids, {**options, **more}, constraint)
 
         return Together(copies(start, n, options.get("seed")), n)
 
-    def _chats(self, messages: Iterable[Message], n: int, options: Mapping[str, Any]) -> Together:
+    def _chats(
+        self,
+        messages: Iterable[Message],
+        n: int,
+        options: Mapping[str, Any],
+        constraint: _native.Constraint | None = None,
+    ) -> Together:
         said, options = list(messages), reusable(options)
 
         def start(more: Mapping[str, Any]) -> ChatStream:
-            return self._chat(said, {**options, **more})
+            return self._chat(said, {**options, **more}, constraint=constraint)
 
         return Together(copies(start, n, options.get("seed")), n)
 
@@ -452,6 +498,7 @@ class Model:
         method: str,
         prompts: Iterable[str | Iterable[int]],
         options: Mapping[str, Any],
+        constraint: _native.Constraint | None = None,
     ) -> Together:
         if isinstance(prompts, str):
             raise RequestError("prompts is a str, but must be a list of prompts")
@@ -463,35 +510,54 @@ class Model:
                 self._engine.check(tokens, params)
             except RequestError as error:
                 raise type(error)(f"prompts[{index}]: {error}") from None
-        starts = [partial(self._start, method, tokens, options) for tokens in ids]
+        starts = [partial(self._start, method, tokens, options, constraint) for tokens in ids]
         # Those that wait take the places of those that end at once.
         return Together(starts, 2 * int(self.info["max_sequences"]))
 
-    def _start(self, method: str, ids: list[int], options: Mapping[str, Any]) -> TokenStream:
+    def _start(
+        self,
+        method: str,
+        ids: list[int],
+        options: Mapping[str, Any],
+        constraint: _native.Constraint | None = None,
+    ) -> TokenStream:
         prepared = prepare(method, options)
-        self._constrain(prepared)
+        constrain = None
+        if constraint is not None:
+            prepared.native["constraint"] = constraint
+        elif prepared.source is not None:
+            constrain = partial(self._constraint, prepared.source)
         tokenizer = None if isinstance(self._tokenizer, FarthingError) else self._tokenizer
         pieces: Pieces[str] = (
             TextSoFar(tokenizer, prepared.stop) if tokenizer is not None else NoText()
         )
-        request, generation = self._submit(ids, prepared, pieces)
+        request, generation = self._submit(ids, prepared, pieces, constrain)
         return TokenStream(self, request, generation, self._dispatcher)
 
-    def _constrain(self, prepared: Prepared) -> None:
-        """Compile the grammar asked for, if there is one."""
-        if prepared.source is not None:
-            grammar = prepared.source.compile(self.tokenizer.for_grammars)
-            prepared.native["constraint"] = _native.Constraint(grammar)
+    def _constraint(self, source: Source) -> _native.Constraint:
+        return _native.Constraint(source.compile(self.tokenizer.for_grammars))
 
     def _submit(
-        self, ids: list[int], prepared: Prepared, pieces: Pieces[Piece]
-    ) -> tuple[_native.Request, Generation[Piece]]:
+        self,
+        ids: list[int],
+        prepared: Prepared,
+        pieces: Pieces[Piece],
+        constrain: Callable[[], _native.Constraint | None] | None,
+    ) -> tuple[_native.Request | Starting, Generation[Piece]]:
+        """Have the engine begin; `constrain` compiles a grammar, beside a loop if one runs."""
         tokenizer = None if isinstance(self._tokenizer, FarthingError) else self._tokenizer
         generation = Generation(len(ids), tokenizer, pieces, logprobs=prepared.logprobs)
-        request = self._engine.submit(
-            ids, self._params(prepared), logits_processor=prepared.logits_processor
-        )
-        return request, generation
+        params = self._params(prepared)
+
+        def submit() -> _native.Request:
+            if constrain is not None and (constraint := constrain()) is not None:
+                params["constraint"] = constraint
+            return self._engine.submit(ids, params, logits_processor=prepared.logits_processor)
+
+        if constrain is None or not on_loop():
+            return submit(), generation
+        self._engine.check(ids, params)
+        return Starting(self._starter.submit(submit)), generation
 
     def _params(self, prepared: Prepared) -> dict[str, Any]:
         """The options of a request as the engine takes them."""

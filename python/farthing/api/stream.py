@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
+from farthing.api.starting import Starting
 from farthing.errors import FarthingError
 from farthing.types import TextDelta
 
@@ -38,7 +39,7 @@ class Stream(Generic[Piece]):
     def __init__(
         self,
         model: object,
-        request: Request,
+        request: Request | Starting,
         generation: Generation[Piece],
         dispatcher: Dispatcher,
         on_end: Callable[[Completion], None] | None = None,
@@ -131,7 +132,8 @@ class Stream(Generic[Piece]):
 
     async def _anext(self) -> Piece | None:
         if self._waiter is None:
-            self._waiter = self._dispatcher.watch(self._request)
+            request = await self._begun()
+            self._waiter = self._dispatcher.watch(request)
         while True:
             piece, more = self._advance()
             if not more:
@@ -139,6 +141,16 @@ class Stream(Generic[Piece]):
             self._waiter.ready.clear()
             if not self._take(0):
                 await self._waiter.ready.wait()
+
+    async def _begun(self) -> Request:
+        """The request, once it is submitted."""
+        if isinstance(self._request, Starting):
+            try:
+                self._request = await self._request.begun()
+            except FarthingError:
+                self._fail()
+                raise
+        return self._request
 
     def _advance(self) -> tuple[Piece | None, bool]:
         """The next piece, or whether the engine's next output is needed, or neither at the end."""
@@ -162,12 +174,15 @@ class Stream(Generic[Piece]):
         try:
             outputs = self._request.take(timeout)
         except FarthingError:
-            with self._lock:
-                self._ended = True
-            self._let_go()
+            self._fail()
             raise
         self._generation.push(outputs)
         return bool(outputs)
+
+    def _fail(self) -> None:
+        with self._lock:
+            self._ended = True
+        self._let_go()
 
     def _end(self, *, cancelled: bool) -> None:
         with self._lock:

@@ -13,7 +13,6 @@ from farthing.chat.parser import OutputParser
 from farthing.chat.reasoning import ReasoningFormat
 from farthing.chat.template import ChatTemplate
 from farthing.chat.tools import Plan, ToolFormat, ToolSet, generic
-from farthing.chat.tools.grammar import Admit, CallGrammar, call_grammar
 from farthing.errors import RequestError
 
 
@@ -49,23 +48,12 @@ class Prompt:
             return None
         return (None if self.plan.opened else thoughts.begin), thoughts.end
 
-    def calls(
-        self, special: Mapping[str, int], admit: Admit, *, several: bool, otherwise: str | None
-    ) -> CallGrammar | None:
-        """The grammar of tool calls, as in `call_grammar`; None if there is none."""
-        if self.form is None or self.plan.tools is None:
-            return None
-        names = None if self.choice in ("auto", "required") else [self.choice]
-        return call_grammar(
-            self.form,
-            self.plan.tools,
-            special,
-            admit,
-            opening=self.opening,
-            names=names,
-            several=several and names is None,
-            otherwise=otherwise if self.opening is None else None,
-        )
+    @property
+    def callable(self) -> list[str]:
+        """The tools that may be called."""
+        if self.plan.tools is None or self.choice not in ("auto", "required"):
+            return [self.choice] if self.plan.tools is not None else []
+        return list(self.plan.tools.schemas)
 
     @property
     def markers(self) -> tuple[str, ...]:

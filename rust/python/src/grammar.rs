@@ -68,15 +68,18 @@ impl PyVocabulary {
         self.compile(py, Source::Gbnf(text))
     }
 
-    /// A grammar in Lark's notation, which may refer to JSON schemas by `@name`.
-    #[pyo3(signature = (text, schemas=None))]
+    /// A grammar in Lark's notation, which may refer to JSON schemas by `@name`, and by `NAME` to texts
+    /// of strings: names, their schemas, and what they must not contain.
+    #[pyo3(signature = (text, schemas=None, texts=None))]
     fn lark(
         &self,
         py: Python<'_>,
         text: String,
         schemas: Option<Vec<(String, String)>>,
+        texts: Option<Vec<(String, String, String)>>,
     ) -> PyResult<PyGrammar> {
-        self.compile(py, Source::Lark { text, schemas: schemas.unwrap_or_default() })
+        let schemas = schemas.unwrap_or_default();
+        self.compile(py, Source::Lark { text, schemas, texts: texts.unwrap_or_default() })
     }
 }
 

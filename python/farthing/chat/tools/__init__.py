@@ -41,10 +41,20 @@ from farthing.chat.tools import (
     solar,
     tool_calls_tag,
 )
-from farthing.chat.tools.base import Frame, Plan, ToolFormat, ToolSet
+from farthing.chat.tools.base import NUMBER, Frame, Plan, Start, ToolFormat, ToolSet
 from farthing.errors import RequestError
 
-__all__ = ["FORMATS", "Frame", "Plan", "ToolFormat", "ToolSet", "detect", "named"]
+__all__ = [
+    "FORMATS",
+    "NUMBER",
+    "Frame",
+    "Plan",
+    "Start",
+    "ToolFormat",
+    "ToolSet",
+    "detect",
+    "named",
+]
 
 FORMATS: tuple[ToolFormat, ...] = (
     kimi_k3.FORMAT,

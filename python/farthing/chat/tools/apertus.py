@@ -14,6 +14,8 @@ from farthing.chat.tools.base import Frame, ToolFormat, ToolSet
 class KeyedCalls(ToolFormat):
     """`[{"name": {...}}, ...]`"""
 
+    gaps: str = r'\n+|(?<=[{\[:,]) ?(?=["{]|$)'
+
     def frame(self, name: str) -> Frame:
         """Arguments are the only value of the object."""
         begin = f"{{{json.dumps(name, ensure_ascii=False)}: "

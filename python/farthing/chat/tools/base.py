@@ -14,6 +14,8 @@ from farthing.chat.tools.parts import Json, Part
 
 _ANY = "\ue000"
 """In the place of a name, where it is to be cut."""
+NUMBER = "\ue001"
+"""In the place of a call's number in a frame."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,8 @@ class ToolSet:
 
     schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Name -> JSON schema of its parameters."""
-    strict: frozenset[str] = frozenset()
-    """The tools whose arguments must be valid by their schemas."""
+    lenient: frozenset[str] = frozenset()
+    """The tools that say `"strict": False`."""
 
     @classmethod
     def of(cls, tools: Sequence[Mapping[str, Any]] | None) -> ToolSet:
@@ -32,7 +34,7 @@ class ToolSet:
         named = [function for function in functions if "name" in function]
         return cls(
             {function["name"]: function.get("parameters") or {} for function in named},
-            frozenset(function["name"] for function in named if function.get("strict")),
+            frozenset(function["name"] for function in named if function.get("strict") is False),
         )
 
     def knows(self, name: str) -> bool:
@@ -64,10 +66,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Frame:
-    """What stands around the JSON arguments of a call; for constrained output.
+    """What stands around the arguments of a call; for constrained output.
 
     The text of calls is `section_begin`, then `begin arguments end` for each call with `separator`
-    between them, then `section_end`.
+    between them, then `section_end`. Where calls are numbered, `begin` has NUMBER.
     """
 
     begin: str
@@ -77,13 +79,26 @@ class Frame:
     separator: str = ""
 
 
+@dataclass(frozen=True)
+class Start:
+    """How an answer goes over to a call of some tool, for grammars to begin there."""
+
+    trigger: str
+    """The text that tells; special tokens count by their texts."""
+    rest: str
+    """What follows it, up to the arguments."""
+    first: bool = False
+    """Whether it counts only where nothing but white space is before it."""
+    alone: str | None = None
+    """What ends the call if there can be only one, in the place of all that ends calls else."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ToolFormat(ABC):
     """How a family of models writes tool calls; one instance in a file of this folder each.
 
-    A subclass says in `body` how one call is read; what is around it is here. `frame` and
-    `triggers` are what a grammar needs to make a model write such calls: at a trigger, which may
-    be the text of a special token, the constraint begins.
+    A subclass says in `body` how one call is read; what is around it is here. `frame`, `arguments`
+    and `starts` are what a grammar needs to make a model write such calls.
     """
 
     name: str
@@ -106,8 +121,12 @@ class ToolFormat(ABC):
     """Makes ids for calls that come without."""
     always: bool = False
     """Whether the text needs this parser even if there are no tools."""
-    numbered: bool = False
-    """Whether calls have numbers, so that no grammar is for more than one."""
+    number: str = "[0-9]{1,3}"
+    """What calls may be numbered with, where they are: a regular expression that allows 0."""
+    first_number: str = "0"
+    """The number of the first call."""
+    gaps: str = r"\n+"
+    """Where in texts around calls and names white space may be more or less; nothing if nowhere."""
     content_marker: str = ""
     """The text after which the answer begins, if it is not bare."""
 
@@ -115,15 +134,6 @@ class ToolFormat(ABC):
     def triggers(self) -> tuple[str, ...]:
         """The texts at which calls begin."""
         return tuple(filter(None, map(str.strip, (self.section[0], self.call[0], *self.aliases))))
-
-    @property
-    def grammar_triggers(self) -> tuple[tuple[str, bool], ...]:
-        """Texts at which a grammar of calls begins, and whether each counts only at the beginning.
-
-        None where the format's calls have no grammar that begins by itself.
-        """
-        text = (self.section[0] or self.call[0]).strip()
-        return ((text, False),) if text else ()
 
     @property
     def markers(self) -> tuple[str, ...]:
@@ -135,30 +145,40 @@ class ToolFormat(ABC):
         return bool(self.signs) and all(sign in template for sign in self.signs)
 
     @abstractmethod
-    def frame(self, name: str) -> Frame | None:
-        """The text around the JSON arguments of a call; None where these are not one object.
+    def frame(self, name: str) -> Frame:
+        """The text around the arguments of a call, and around all calls."""
 
-        Then `argument` says what is around each of them.
+    def arguments(self, schema: Mapping[str, Any]) -> Sequence[Part]:
+        """What stands between a frame's texts, by the schema of a tool's parameters.
+
+        Raises RequestError for what the format cannot write.
         """
+        return (Json({"type": "object", **schema}),)
+
+    def starts(self, name: str) -> Sequence[Start]:
+        """How an answer may go over to a call of this tool."""
+        frame = self.frame(name)
+        begin = (frame.section_begin + frame.begin).lstrip()
+        trigger = (self.section[0] or self.call[0]).strip()
+        starts = [Start(trigger, begin.removeprefix(trigger))] if trigger else []
+        for alias in self.aliases:
+            _, found, rest = begin.partition(alias)
+            starts.append(Start(alias, rest if found else begin.removeprefix(trigger)))
+        return starts
 
     def opening(self, name: str | None) -> str:
         """How an answer begins that calls this tool, or any tool."""
         frame = self.frame(name or _ANY)
-        if frame is None:
-            return self.section[0] + self.call[0]
-        return (frame.section_begin + frame.begin).partition(_ANY)[0]
-
-    def arguments(self, schema: Mapping[str, Any]) -> Sequence[Part] | None:
-        """What stands between a frame's texts, for grammars; None if that cannot be said."""
-        return (Json({"type": "object", **schema}),)
-
-    def argument(self, key: str) -> tuple[str, str] | None:
-        """What stands around the value of an argument; None where `frame` says it all."""
-        return None
+        begin = (frame.section_begin + frame.begin).partition(_ANY)[0]
+        return begin.replace(NUMBER, self.first_number)
 
     @abstractmethod
     def body(self, reader: Reader, out: Output, tools: ToolSet) -> Steps[bool]:
         """Read what is between the texts of `call`; False if no call could be begun."""
+
+    def is_of_body(self, trigger: str) -> bool:
+        """Whether a trigger is what `body` reads first."""
+        return False
 
     def begin_content(self, reader: Reader, out: Output, tools: ToolSet) -> Steps[bool]:
         """Called where content begins: True if it read calls that have no trigger."""
@@ -192,6 +212,8 @@ class ToolFormat(ABC):
     def _calls(self, reader: Reader, out: Output, tools: ToolSet, trigger: str) -> Steps[None]:
         """Read the calls after a trigger; what is none becomes content."""
         reader.mark(trigger)
+        if self.is_of_body(trigger):
+            reader.put_back(trigger)
         begun = trigger != self.section[0].strip() or (yield from self._read(reader, self.call[0]))
         while begun:
             if not (yield from self.body(reader, out, tools)):

@@ -1,5 +1,6 @@
 """Command R7B, Command A and later: an array of numbered objects."""
 
+from farthing.chat.tools.base import NUMBER
 from farthing.chat.tools.json_calls import JsonCalls
 
 FORMAT = JsonCalls(
@@ -7,7 +8,6 @@ FORMAT = JsonCalls(
     signs=("<|START_ACTION|>", "<|END_ACTION|>"),
     call=("<|START_ACTION|>", "<|END_ACTION|>"),
     keys=("tool_name", "parameters"),
-    lead='"tool_call_id": "0", ',
+    lead=f'"tool_call_id": "{NUMBER}", ',
     array=True,
-    numbered=True,
 )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from farthing.chat.output import Output
 from farthing.chat.reader import Markers, Reader, Steps
-from farthing.chat.tools.base import Plan
+from farthing.chat.tools.base import Plan, Start
 from farthing.chat.tools.named_calls import NamedCalls
 
 _MARK = ">>>"
@@ -19,10 +20,11 @@ _LONGEST_NAME = 100
 class Recipients(NamedCalls):
     """`>>>name`, a newline and what goes there; the prompt ends with the first `>>>`."""
 
-    @property
-    def grammar_triggers(self) -> tuple[tuple[str, bool], ...]:
-        """The text before a recipient is in the prompt."""
-        return ()
+    gaps: str = ""
+
+    def starts(self, name: str) -> Sequence[Start]:
+        """A recipient's line; the text before the first one is in the prompt."""
+        return Start(f"{name}\n", "", first=True), Start(f"{_MARK}{name}\n", "")
 
     def message(self, reader: Reader, out: Output, plan: Plan) -> Steps[None]:
         """Read parts to the end."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from farthing.chat.output import Output
 from farthing.chat.reader import Emit, Markers, Reader, Steps
-from farthing.chat.tools.base import Plan
+from farthing.chat.tools.base import Plan, Start
 from farthing.chat.tools.named_calls import NamedCalls
 
 _ENDS = Markers(("<|start|>", "<|channel|>", "<|end|>", "<|call|>", "<|return|>"))
 _BODY = Markers(("<|message|>",))
 _LONGEST_HEADER = 300
+_TO = " to=functions."
 _RECIPIENT = re.compile(r"\bto=(?:functions\.)?([\w.-]+)")
 
 
@@ -20,10 +22,15 @@ _RECIPIENT = re.compile(r"\bto=(?:functions\.)?([\w.-]+)")
 class Channels(NamedCalls):
     """`<|channel|>analysis` is reasoning, a recipient makes a call, the rest is content."""
 
-    @property
-    def grammar_triggers(self) -> tuple[tuple[str, bool], ...]:
-        """Every message begins with the text of `call`: only its header tells."""
-        return ()
+    def starts(self, name: str) -> Sequence[Start]:
+        """Every message begins with the text of `call`: the recipient tells, wherever it stands."""
+        inner = self.frame(name).begin.partition(_TO)[2]
+        before = f"{name}<|channel|>commentary <|constrain|>json<|message|>"
+        return (
+            *(Start(f"<|channel|>{channel}{_TO}", inner) for channel in ("commentary", "analysis")),
+            Start(f"<|start|>assistant{_TO}", before),
+            Start(_TO, before, first=True),
+        )
 
     def message(self, reader: Reader, out: Output, plan: Plan) -> Steps[None]:
         """Read messages to the end."""
@@ -57,7 +64,7 @@ FORMAT = Channels(
     name="harmony",
     signs=("<|channel|>", "<|message|>", "<|start|>assistant"),
     call=("<|start|>assistant", "<|call|>"),
-    head="<|channel|>commentary to=functions.{name} <|constrain|>json<|message|>",
+    head="<|channel|>commentary" + _TO + "{name} <|constrain|>json<|message|>",
     special=("<|channel|>", "<|constrain|>", "<|message|>", "<|start|>", "<|end|>", "<|return|>"),
     always=True,
     content_marker="<|channel|>final<|message|>",

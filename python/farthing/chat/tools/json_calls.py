@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from farthing.chat.output import Output
 from farthing.chat.reader import Reader, Steps
-from farthing.chat.tools.base import Frame, ToolFormat, ToolSet
+from farthing.chat.tools.base import Frame, Start, ToolFormat, ToolSet
 
 _ARGUMENTS = ("arguments", "parameters", "args")
 _NAMES = ("name", "tool_name")
+_SPACES = ("", " ", "\n  ", "\n    ", "\n\t", "\n")
+"""Which models write after the brace of a bare object."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +31,7 @@ class JsonCalls(ToolFormat):
     """Whether the model writes an array."""
     bare: bool = False
     """Whether an object that names a tool of the request is a call where content would begin."""
+    gaps: str = r'\n+|(?<=[{\[:,]) ?(?=["{]|$)'
 
     def frame(self, name: str) -> Frame:
         """Arguments are the last value of the object."""
@@ -38,11 +42,14 @@ class JsonCalls(ToolFormat):
             return Frame(begin, "}", f"{self.call[0]}[", f"]{self.call[1]}", ", ")
         return Frame(self.call[0] + begin, "}" + self.call[1], *self.section, self.separator)
 
-    @property
-    def grammar_triggers(self) -> tuple[tuple[str, bool], ...]:
+    def starts(self, name: str) -> Sequence[Start]:
         """A bare object begins where the answer does."""
-        bare = self.bare and not self.call[0]
-        return ((f'{{{self.lead}"{self.keys[0]}"', True),) if bare else super().grammar_triggers
+        starts = [*super().starts(name)]
+        if self.bare:
+            key = f'"{self.keys[0]}"'
+            rest = self.frame(name).begin.partition(key)[2]
+            starts += [Start(f"{{{space}{key}", rest, first=True) for space in _SPACES]
+        return starts
 
     def body(self, reader: Reader, out: Output, tools: ToolSet) -> Steps[bool]:
         """Read an object or an array of them."""
@@ -66,6 +73,7 @@ class JsonCalls(ToolFormat):
             return False
         begun = yield from self._object(reader, out, tools)
         while begun:
+            yield from self._read(reader, self.call[1])
             reader.mark()
             yield from self._read(reader, f"{self.separator}\n,")
             if (yield from reader.peek_past_space()) != "{":

@@ -1,5 +1,6 @@
 """Kimi K3: elements opened and closed by special tokens; arguments have types."""
 
+from farthing.chat.tools.base import NUMBER
 from farthing.chat.tools.tagged_calls import TaggedCalls
 
 FORMAT = TaggedCalls(
@@ -10,5 +11,7 @@ FORMAT = TaggedCalls(
     name_tag=("", "<|sep|>"),
     key_tag=('<|open|>argument key="', "<|sep|>"),
     value_tag=("", "<|close|>argument<|sep|>"),
-    text_attribute=('" type="string"', ""),
+    text_attribute=('" type="string"', '" type="{kind}"'),
+    name_attribute=f'" index="{NUMBER}"',
+    first_number="1",
 )

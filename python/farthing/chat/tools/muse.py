@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from farthing.chat.output import Output
 from farthing.chat.reader import Emit, Markers, Reader, Steps
-from farthing.chat.tools.base import Frame, Plan, ToolSet
+from farthing.chat.tools.base import Frame, Plan, Start, ToolSet
 from farthing.chat.tools.tagged_calls import TaggedCalls
 
 _MESSAGE = "<|message|>"
@@ -24,10 +25,10 @@ class Recipients(TaggedCalls):
         end = self.call[1] + self.section[1]
         return Frame(begin, end, separator="<|eom|><|start|>assistant")
 
-    @property
-    def grammar_triggers(self) -> tuple[tuple[str, bool], ...]:
-        """The recipient comes first, and only there it can be told that it is a tool."""
-        return ()
+    def starts(self, name: str) -> Sequence[Start]:
+        """The recipient tells that it is a call; the first is behind the prompt's end."""
+        to, rest = f" to={name}{_MESSAGE}", self.frame(name).begin.partition(_MESSAGE)[2]
+        return Start(to, rest, first=True), Start(f"<|start|>assistant{to}", rest)
 
     def message(self, reader: Reader, out: Output, plan: Plan) -> Steps[None]:
         """Read messages to the end."""

@@ -6,4 +6,5 @@ FORMAT = PythonCalls(
     name="olmo3",
     signs=("<function_calls>", "</function_calls>"),
     call=("<function_calls>", "</function_calls>"),
+    listed=False,
 )

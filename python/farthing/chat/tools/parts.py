@@ -12,6 +12,15 @@ class Text:
     """This text."""
 
     text: str
+    exact: bool = False
+    """Whether white space may not be more or less, as `ToolFormat.gaps` says."""
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """Text that all of a regular expression matches."""
+
+    regex: str
 
 
 @dataclass(frozen=True)
@@ -22,17 +31,37 @@ class Json:
 
 
 @dataclass(frozen=True)
-class Free:
-    """Any text up to this one, which is read too."""
+class String:
+    """A string by a schema, as plain text up to `end`, which comes too."""
 
+    schema: Mapping[str, Any]
     end: str
 
 
 @dataclass(frozen=True)
-class Maybe:
-    """These parts or none of them."""
+class Items:
+    """These parts, from `least` to `most` times; None: any number."""
 
     parts: tuple[Part, ...]
+    separator: str
+    least: int = 0
+    most: int | None = None
 
 
-Part: TypeAlias = Text | Json | Free | Maybe
+@dataclass(frozen=True)
+class Member:
+    """A property of an object."""
+
+    parts: tuple[Part, ...]
+    required: bool
+
+
+@dataclass(frozen=True)
+class Members:
+    """Some of these, in their order."""
+
+    members: tuple[Member, ...]
+    separator: str
+
+
+Part: TypeAlias = Text | Pattern | Json | String | Items | Members

@@ -5,13 +5,16 @@ from __future__ import annotations
 import ast
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from keyword import iskeyword
 from typing import Any
 
 from farthing.chat.output import Output
 from farthing.chat.reader import Markers, Reader, Steps
-from farthing.chat.tools.base import ToolFormat, ToolSet
+from farthing.chat.tools.base import Frame, ToolFormat, ToolSet
+from farthing.chat.tools.parts import Json, Part, Text
+from farthing.chat.tools.properties import Properties
 
 _WORDS = {"true": True, "false": False, "null": None}
 """Of JSON, which models mix in."""
@@ -23,10 +26,28 @@ class PythonCalls(ToolFormat):
 
     known_only: bool = False
     """Whether only calls of a tool of the request are calls."""
+    listed: bool = True
+    """Whether the model writes a list of calls, not lines."""
+    gaps: str = r"\n+|(?<=,) "
 
-    def frame(self, name: str) -> None:
-        """Arguments are no JSON object."""
-        return
+    def frame(self, name: str) -> Frame:
+        """Arguments stand in parentheses."""
+        begin, end = self.call
+        if self.listed:
+            return Frame(f"{name}(", ")", f"{begin}[", f"]{end}", ", ")
+        return Frame(f"{name}(", ")", begin, end, "\n")
+
+    def arguments(self, schema: Mapping[str, Any]) -> Sequence[Part]:
+        """Named arguments with values in JSON, which is Python's notation here but for names."""
+        properties = Properties.of(schema)
+        if properties.others is not None:
+            return Text("**"), Json({"type": "object", **schema})
+        return (properties.part(self._argument, ", "),)
+
+    def _argument(self, name: str | None, schema: Mapping[str, Any]) -> tuple[Part, ...]:
+        if name is not None and name.isascii() and name.isidentifier() and not iskeyword(name):
+            return Text(f"{name}="), Json(schema)
+        return Text(f"**{{{json.dumps(name, ensure_ascii=False)}: "), Json(schema), Text("}")
 
     def body(self, reader: Reader, out: Output, tools: ToolSet) -> Steps[bool]:
         """Read the calls up to the end of the block."""
@@ -64,12 +85,23 @@ def _calls(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
             raise ValueError("not an expression")
         value = statement.value
         for node in value.elts if isinstance(value, ast.List | ast.Tuple) else [value]:
-            if not isinstance(node, ast.Call) or node.args:
-                raise ValueError("not a call with named arguments")
-            yield (
-                ast.unparse(node.func),
-                {key.arg or "": _value(key.value) for key in node.keywords},
-            )
+            name, call = _called(node)
+            arguments: dict[str, Any] = {}
+            for key in call.keywords:
+                value = _value(key.value)
+                arguments |= value if key.arg is None else {key.arg: value}
+            yield name, arguments
+
+
+def _called(node: ast.expr) -> tuple[str, ast.Call]:
+    """The name of what is called, perhaps with hyphens, Python's minus, and the call."""
+    match node:
+        case ast.BinOp(left=left, op=ast.Sub(), right=right):
+            name, call = _called(right)
+            return f"{ast.unparse(left).replace(' ', '')}-{name}", call
+        case ast.Call(func=func, args=[]):
+            return ast.unparse(func), node
+    raise ValueError("not a call with named arguments")
 
 
 def _value(node: ast.expr) -> Any:
@@ -84,5 +116,5 @@ def _value(node: ast.expr) -> Any:
                 for key, value in zip(keys, values, strict=True)
             }
     value = ast.literal_eval(node)
-    json.dumps(value)
+    json.dumps(value, allow_nan=False)
     return value

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from farthing.chat.output import Output
 from farthing.chat.reader import Reader, Steps
-from farthing.chat.tools.base import ToolSet
+from farthing.chat.tools.base import Start, ToolSet
 from farthing.chat.tools.python_calls import PythonCalls
 
 
 @dataclass(frozen=True, kw_only=True)
 class BareCalls(PythonCalls):
     """A list where content would begin, if it calls tools of the request; or between tokens."""
+
+    def starts(self, name: str) -> Sequence[Start]:
+        """A list may begin where the answer does."""
+        return [*super().starts(name), Start(f"[{name}(", "", first=True)]
 
     def begin_content(self, reader: Reader, out: Output, tools: ToolSet) -> Steps[bool]:
         """Read a list that is all of the message."""
@@ -26,7 +31,7 @@ class BareCalls(PythonCalls):
             return False
         parts = ["[", name]
         yield from reader.rest(parts.append)
-        if not self.read("".join(parts), out, tools):
+        if not self.read("".join(parts).rstrip().removesuffix(self.call[1]), out, tools):
             out.content(space + "".join(parts))
         return True
 

@@ -12,8 +12,11 @@ from typing import Any
 from farthing.chat.output import Output
 from farthing.chat.reader import Markers, Reader, Steps
 from farthing.chat.tools.base import Frame, ToolFormat, ToolSet
-from farthing.chat.tools.parts import Free, Json, Maybe, Part, Text
+from farthing.chat.tools.parts import Json, Part, Pattern, String, Text
+from farthing.chat.tools.properties import Properties, is_free
 
+_KINDS = {"integer": "number"}
+"""Types as attributes have them, where that is another name."""
 _LONGEST_TAG = 400
 """Characters of a name; a longer text is no call."""
 
@@ -33,42 +36,39 @@ class TaggedCalls(ToolFormat):
     value_tag: tuple[str, str]
     """Around a value; white space in them is what models write and may be missing."""
     text_attribute: tuple[str, str] = ("", "")
-    """Attributes of a key that say that its value is, or is not, plain text."""
+    """Attributes of a key that say that its value is, or is not, plain text; the latter may have
+    `{kind}`, JSON's type."""
+    name_attribute: str = ""
+    """Follows a name as the model writes it, such as a number."""
     cdata: bool = False
     """Whether texts may be in CDATA sections, as in XML."""
 
     def frame(self, name: str) -> Frame:
         """What is around all arguments."""
-        begin = self.call[0] + self.name_tag[0] + name + self.name_tag[1]
+        begin = self.call[0] + self.name_tag[0] + name + self.name_attribute + self.name_tag[1]
         return Frame(begin, self.call[1], *self.section, self.separator)
 
-    def arguments(self, schema: Mapping[str, Any]) -> Sequence[Part] | None:
-        """The parameters in their order; None without names, or with types as attributes."""
-        properties = schema.get("properties")
-        if not isinstance(properties, Mapping) or (
-            any(self.text_attribute) and not all(self.text_attribute)
-        ):
-            return None
-        tools = ToolSet({"": schema})
-        shared = {key: schema[key] for key in ("$defs", "definitions") if key in schema}
-        parts: list[Part] = []
-        for key, value in properties.items():
-            is_text = tools.wants_text("", key) is not False
-            attribute = self.text_attribute[0 if is_text else 1]
-            begin = self.key_tag[0] + key + attribute + self.key_tag[1] + self.value_tag[0]
-            end = self.value_tag[1]
-            inner = (Free(end),) if is_text else (Json({**shared, **value}), Text(end))
-            argument: tuple[Part, ...] = (Text(begin), *inner)
-            required = key in (schema.get("required") or ())
-            parts += argument if required else (Maybe(argument),)
-        return parts
+    def arguments(self, schema: Mapping[str, Any]) -> Sequence[Part]:
+        """The parameters in their order; without names, any."""
+        return (Properties.of(schema).part(self._argument, ""),)
 
-    def argument(self, key: str) -> tuple[str, str]:
-        """Of a string, where attributes tell."""
-        attribute = self.text_attribute[0]
-        return self.key_tag[0] + key + attribute + self.key_tag[1] + self.value_tag[0], (
-            self.value_tag[1]
-        )
+    def _argument(self, key: str | None, schema: Mapping[str, Any]) -> tuple[Part, ...]:
+        name = Text(key) if key is not None else Pattern("[A-Za-z_][A-Za-z0-9_.-]{0,60}")
+        kind = schema.get("type")
+        value: tuple[Part, ...]
+        if kind == "string" or is_free(schema):
+            attribute, value = self.text_attribute[0], (String(schema, self.value_tag[1]),)
+        else:
+            shown = kind if isinstance(kind, str) else "object"
+            attribute = self.text_attribute[1].format(kind=_KINDS.get(shown, shown))
+            value = (Json(schema), Text(self.value_tag[1]))
+        # White space that is all before a value would be taken for a part of it.
+        before = Text(self.value_tag[0], exact=not self.value_tag[0].strip())
+        return Text(self.key_tag[0]), name, Text(attribute + self.key_tag[1]), before, *value
+
+    def is_of_body(self, trigger: str) -> bool:
+        """The text before a name may be an alias."""
+        return trigger == self.name_tag[0].strip()
 
     def body(self, reader: Reader, out: Output, tools: ToolSet) -> Steps[bool]:
         """Read the name and the arguments."""

@@ -23,12 +23,16 @@ pub enum Source {
     Choices(Vec<String>),
     /// GBNF, llama.cpp's notation, with a rule `root`.
     Gbnf(String),
-    /// Lark's notation as llguidance understands it. It may refer to `schemas` by their names, `@name`.
+    /// Lark's notation as llguidance understands it. It may refer to `schemas` by their names, `@name`,
+    /// and to `texts` as terminals.
     Lark {
         /// The grammar, with a rule `start`.
         text: String,
         /// Names, and JSON schemas as text.
         schemas: Vec<(String, String)>,
+        /// Names in capital letters, JSON schemas of strings, which are the text as it is, and what
+        /// they must not contain, if anything.
+        texts: Vec<(String, String, String)>,
     },
 }
 
@@ -67,8 +71,10 @@ impl Source {
             Source::JsonObject => 0,
             Source::JsonSchema(text) | Source::Regex(text) | Source::Gbnf(text) => text.len(),
             Source::Choices(choices) => choices.iter().map(String::len).sum(),
-            Source::Lark { text, schemas } => {
-                text.len() + schemas.iter().map(|(_, schema)| schema.len()).sum::<usize>()
+            Source::Lark { text, schemas, texts } => {
+                let schemas = schemas.iter().map(|(_, schema)| schema.len());
+                let texts = texts.iter().map(|(_, schema, without)| schema.len() + without.len());
+                text.len() + schemas.chain(texts).sum::<usize>()
             }
         }
     }
@@ -88,8 +94,15 @@ impl Source {
                 let lark = gbnf::to_lark(text, &|name| vocabulary.find(name));
                 Ok(TopLevelGrammar::from_lark(lark.map_err(|message| self.error(message))?))
             }
-            Source::Lark { text, schemas } => {
-                let mut grammar = TopLevelGrammar::from_lark(text.clone());
+            Source::Lark { text, schemas, texts } => {
+                let mut lark = text.clone();
+                for (name, schema, without) in texts {
+                    let schema = self.json(schema)?;
+                    let text = schema::text(&schema, without);
+                    let text = text.map_err(|message| self.error(message))?;
+                    lark.extend(["\n", name, ": ", &text]);
+                }
+                let mut grammar = TopLevelGrammar::from_lark(lark);
                 for (name, schema) in schemas {
                     let schema = schema::with_options(self.schema(schema)?);
                     grammar.grammars.push(GrammarWithLexer {
@@ -102,10 +115,13 @@ impl Source {
         }
     }
 
+    fn json(&self, text: &str) -> Result<Value> {
+        serde_json::from_str(text)
+            .map_err(|error| self.error(format!("it is not valid JSON: {error}")))
+    }
+
     fn schema(&self, text: &str) -> Result<Value> {
-        let schema: Value = serde_json::from_str(text)
-            .map_err(|error| self.error(format!("it is not valid JSON: {error}")))?;
-        schema::prepared(schema).map_err(|message| self.error(message))
+        schema::prepared(self.json(text)?).map_err(|message| self.error(message))
     }
 
     fn regex(&self, regex: &str) -> Result<TopLevelGrammar> {

@@ -55,6 +55,11 @@ const ANNOTATIONS: [&str; 19] = [
     "writeOnly",
 ];
 
+/// Whether a keyword says nothing of a document.
+pub(super) fn is_annotation(keyword: &str) -> bool {
+    ANNOTATIONS.contains(&keyword)
+}
+
 /// Those that combine schemas.
 const COMBINERS: [&str; 4] = ["allOf", "anyOf", "oneOf", "$ref"];
 

@@ -9,10 +9,12 @@ mod disjoint;
 mod formats;
 mod keywords;
 mod pointer;
+mod text;
 
 use serde_json::{Value, json};
 
 use pointer::Pointer;
+pub(super) use text::text;
 
 /// White space between JSON's parts; without a bound, models can go on with it for ever.
 const SPACE: &str = r"[ ]|\n[ \t]{0,20}";
