@@ -170,6 +170,21 @@ fn cancelling_does_not_wait_for_masks() {
 }
 
 #[test]
+fn special_tokens_come_where_a_grammar_asks_for_them() {
+    let engine = Fake::new(64, 8).start(1, 64);
+    let call = Source::Gbnf("root ::= \"a\" <call> [0-2]{3} <[25]> \"b\"".into());
+    for seed in 0..5 {
+        let answer = answer(&engine, request(whole(&call), 20, seed));
+        let text = text(&answer.tokens);
+        assert_eq!(answer.reason(), FinishReason::Stop);
+        assert!(text.starts_with("a<call>") && text.ends_with("</call>b"), "{text}");
+        assert_eq!(text.len(), "a<call>000</call>b".len());
+    }
+    let other = Source::Gbnf("root ::= !<[24]> \"a\"".into());
+    assert_ne!(answer(&engine, request(whole(&other), 5, 1)).tokens.first(), Some(&24));
+}
+
+#[test]
 fn guesses_change_nothing_and_what_must_come_is_guessed() {
     let fake = Fake::new(256, 4).of_order(1).drafting(16);
     let engine = fake.timed(Duration::from_millis(20), Duration::from_millis(1)).start(1, 64);

@@ -120,8 +120,13 @@ impl State {
     pub fn forced(&mut self) -> Vec<u32> {
         match &mut self.phase {
             Phase::Matching(matcher) if !matcher.is_stopped() => {
-                let text = matcher.compute_ff_bytes();
-                self.constraint.grammar.vocabulary().cut(&text)
+                let grammar = &self.constraint.grammar;
+                // A matcher that was asked finds no token any more where it told of a special one.
+                let text = match grammar.has_special_tokens() {
+                    true => matcher.clone().compute_ff_bytes(),
+                    false => matcher.compute_ff_bytes(),
+                };
+                grammar.vocabulary().cut(&text)
             }
             _ => Vec::new(),
         }
@@ -231,6 +236,9 @@ fn consume(matcher: &mut Matcher, ids: &[u32]) -> Result<bool, String> {
     matcher.consume_tokens(ids).map_err(message)?;
     Ok(matcher.is_stopped())
 }
+
+#[cfg(test)]
+mod tests;
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn message(error: anyhow::Error) -> String {

@@ -70,3 +70,55 @@ impl Tail {
 pub(super) fn is_space(text: &[u8]) -> bool {
     text.iter().all(u8::is_ascii_whitespace)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grammar::TokenText;
+
+    const TEXTS: [&str; 6] = ["ab", "c", " ", "<", "x>", "abc<x"];
+
+    fn vocabulary() -> Vocabulary {
+        let texts: Vec<_> = TEXTS.iter().map(|text| TokenText::Text(text.as_bytes())).collect();
+        Vocabulary::new(texts.into_iter(), &[]).expect("a vocabulary")
+    }
+
+    fn tail(ids: &[u32], longest: usize) -> Tail {
+        let mut tail = Tail::default();
+        ids.iter().for_each(|&id| tail.push(id, &vocabulary(), longest));
+        tail
+    }
+
+    #[test]
+    fn a_marker_is_found_however_it_is_cut() {
+        for ids in [&[3, 4][..], &[0, 1, 0, 1, 3, 4], &[2, 2, 2, 2, 3, 4]] {
+            let found = tail(ids, 3).find("<x>", false).expect("it is there");
+            assert_eq!(found.end - found.start, 3);
+        }
+        assert!(tail(&[3, 0, 4], 3).find("<x>", false).is_none());
+    }
+
+    #[test]
+    fn only_what_a_marker_may_need_is_kept() {
+        let long = tail(&[0; 1000], 4);
+        assert!(long.text.len() <= 4 + 2 && long.tokens.len() == long.starts.len());
+    }
+
+    #[test]
+    fn a_beginning_is_remembered_when_its_text_is_not() {
+        let spaces = [2; 50];
+        assert!(tail(&[&spaces[..], &[3, 4]].concat(), 3).find("<x>", true).is_some());
+        assert!(tail(&[&[1], &spaces[..], &[3, 4]].concat(), 3).find("<x>", true).is_none());
+    }
+
+    #[test]
+    fn what_follows_a_place_are_tokens_and_the_bytes_of_one_that_is_cut() {
+        let vocabulary = vocabulary();
+        let tail = tail(&[1, 5, 0], 20);
+        // "c", "abc<x", "ab": from the "<" on.
+        let bytes = [b'<', b'x'].map(|byte| vocabulary.byte(byte));
+        assert_eq!(tail.tokens_from(4, &vocabulary), [bytes[0], bytes[1], 0]);
+        assert_eq!(tail.text_from(4), b"<xab");
+        assert_eq!(tail.tokens_from(1, &vocabulary), [5, 0]);
+    }
+}

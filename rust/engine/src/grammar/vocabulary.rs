@@ -104,20 +104,25 @@ impl Vocabulary {
         if let Some(grammar) = lock(&self.0.cache).get(source) {
             return Ok(grammar);
         }
-        let matcher = on_large_stack(|| self.matcher(source))?;
-        let compiled = Compiled { vocabulary: self.clone(), matcher: Mutex::new(matcher) };
+        let (matcher, special) = on_large_stack(|| self.matcher(source))?;
+        let compiled = Compiled { vocabulary: self.clone(), special, matcher: Mutex::new(matcher) };
         let grammar = Grammar(Arc::new(compiled));
         lock(&self.0.cache).put(source, &grammar);
         Ok(grammar)
     }
 
-    fn matcher(&self, source: &Source) -> Result<Matcher> {
+    /// A matcher at the beginning, and whether it may ask for special tokens.
+    fn matcher(&self, source: &Source) -> Result<(Matcher, bool)> {
         let grammar = source.lower(self)?;
+        let has_special = |part: &GrammarWithLexer| {
+            part.lark_grammar.as_ref().is_some_and(|lark| lark.contains('<'))
+        };
+        let special = grammar.grammars.iter().any(has_special);
         let parser = self.0.factory.create_parser(grammar.clone()).map_err(|error| {
             let place = grammar.grammars.iter().find_map(|part| self.place_of_error(part));
             source.explained(&format!("{}{}", place.unwrap_or_default(), explained(&error)))
         })?;
-        Ok(Matcher::new(Ok(parser)))
+        Ok((Matcher::new(Ok(parser)), special))
     }
 
     /// Where in a JSON schema the mistake is, if there is one.
@@ -170,6 +175,8 @@ impl Vocabulary {
 
     /// Cuts a text into tokens, the longest first, up to what has none.
     pub(super) fn cut(&self, text: &[u8]) -> Vec<u32> {
+        let end = text.iter().position(|&byte| byte == SPECIAL).unwrap_or(text.len());
+        let text = &text[..end];
         let mut ids = self.trie().greedy_tokenize(text);
         ids.truncate(ids.iter().position(|&id| id >= self.0.n_tokens).unwrap_or(ids.len()));
         ids
@@ -233,6 +240,7 @@ pub struct Grammar(Arc<Compiled>);
 
 struct Compiled {
     vocabulary: Vocabulary,
+    special: bool,
     /// At the beginning of a text.
     matcher: Mutex<Matcher>,
 }
@@ -241,6 +249,11 @@ impl Grammar {
     /// The vocabulary that it was compiled for.
     pub fn vocabulary(&self) -> &Vocabulary {
         &self.0.vocabulary
+    }
+
+    /// Whether it may ask for special tokens.
+    pub(super) fn has_special_tokens(&self) -> bool {
+        self.0.special
     }
 
     /// A matcher at the beginning of a text. All of a grammar share what their lexers have found out.

@@ -31,7 +31,8 @@ impl Follow {
         let mut changed = true;
         while changed {
             changed = false;
-            for (number, body) in rules.bodies.iter().enumerate() {
+            // Rules mostly stand before those they refer to.
+            for (number, body) in rules.bodies.iter().enumerate().rev() {
                 let facts = follow.facts(body);
                 changed |= facts != follow.rules[number];
                 follow.rules[number] = facts;

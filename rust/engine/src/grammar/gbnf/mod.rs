@@ -18,12 +18,15 @@ use super::source::quoted;
 
 /// The longest translation, in bytes.
 const LONGEST: usize = 4 << 20;
+/// Items of a regular rule with all it refers to written out.
+const MOST_ITEMS: u64 = 200_000;
 
 /// The same grammar in Lark's notation. `find` gives the token of a name such as `<think>`. The error
 /// says where it is.
 pub(super) fn to_lark(text: &str, find: &dyn Fn(&str) -> Option<u32>) -> Result<String, String> {
     let rules = parse(text, find)?;
     let regular = regular(&rules);
+    check_size(&rules, &regular)?;
     let mut writer = Writer {
         terminals: vec![None; rules.bodies.len()],
         follow: Follow::new(&rules),
@@ -52,6 +55,38 @@ fn regular(rules: &Rules) -> Vec<bool> {
         if regular == before {
             return regular;
         }
+    }
+}
+
+/// Regular rules are written out where they are referred to, so they can grow without bound.
+fn check_size(rules: &Rules, regular: &[bool]) -> Result<(), String> {
+    let mut sizes = vec![None; rules.bodies.len()];
+    for number in (0..rules.bodies.len()).filter(|number| regular[*number]) {
+        if rule_size(number, rules, &mut sizes) > MOST_ITEMS {
+            return Err(format!("written out, a rule has more than {MOST_ITEMS} items"));
+        }
+    }
+    Ok(())
+}
+
+/// The items of a regular rule. Its references form no circle, and are at most as deep as there are rules.
+fn rule_size(number: usize, rules: &Rules, sizes: &mut [Option<u64>]) -> u64 {
+    if let Some(size) = sizes[number] {
+        return size;
+    }
+    let size = item_size(&rules.bodies[number], rules, sizes);
+    sizes[number] = Some(size);
+    size
+}
+
+fn item_size(item: &Item, rules: &Rules, sizes: &mut [Option<u64>]) -> u64 {
+    match item {
+        Item::Text(_) | Item::Chars(_) | Item::Token { .. } => 1,
+        Item::Rule(number) => rule_size(*number, rules, sizes),
+        Item::Sequence(items) | Item::Choice(items) => {
+            items.iter().fold(1, |sum, item| item_size(item, rules, sizes).saturating_add(sum))
+        }
+        Item::Repeat(item, ..) => item_size(item, rules, sizes),
     }
 }
 

@@ -7,7 +7,7 @@ use super::chars::Chars;
 /// Groups within groups.
 const DEEPEST: usize = 100;
 /// Rules that a grammar may have.
-const MOST_RULES: usize = 5000;
+const MOST_RULES: usize = 2000;
 
 /// What a grammar says.
 pub(super) struct Rules {

@@ -49,6 +49,17 @@ fn tokens_have_numbers_and_names() {
 }
 
 #[test]
+fn rules_that_grow_when_they_are_written_out_are_refused() {
+    let doubled: String = (0..40).map(|n| format!("r{n} ::= r{0} r{0}\n", n + 1)).collect();
+    assert_eq!(
+        refused(&format!("root ::= r0\n{doubled}r40 ::= \"a\"")),
+        "written out, a rule has more than 200000 items"
+    );
+    let words: Vec<String> = (0..2000).map(|n| format!("\"w{n}\"")).collect();
+    assert!(lark(&format!("root ::= {}", words.join(" | "))).contains("w1999"));
+}
+
+#[test]
 fn mistakes_are_named_with_their_place() {
     for (text, message) in [
         ("root ::= \"a\n", "line 2, column 1: the text ends too early"),

@@ -8,14 +8,17 @@ use super::pointer::Pointer;
 use super::shown;
 
 /// Keywords that say something of a document which a grammar cannot, or llguidance does not.
-const UNSUPPORTED: [&str; 16] = [
+const UNSUPPORTED: [&str; 19] = [
     "$dynamicRef",
     "$recursiveRef",
     "contains",
     "dependencies",
     "dependentRequired",
     "dependentSchemas",
+    "disallow",
+    "divisibleBy",
     "else",
+    "extends",
     "if",
     "maxContains",
     "minContains",
@@ -60,6 +63,15 @@ pub(super) fn is_annotation(keyword: &str) -> bool {
     ANNOTATIONS.contains(&keyword)
 }
 
+/// Properties of an object: compiling 1000 takes a second or so.
+const MOST_PROPERTIES: usize = 1000;
+/// Options of which each is compared with each other.
+const MOST_OPTIONS: usize = 256;
+/// Schemas within a schema.
+const MOST_PARTS: usize = 10_000;
+/// References that follow each other without a value between.
+const DEEPEST: usize = 100;
+
 /// Those that combine schemas.
 const COMBINERS: [&str; 4] = ["allOf", "anyOf", "oneOf", "$ref"];
 
@@ -82,6 +94,7 @@ pub(super) fn check(schema: &Value) -> Result<Vec<Visit>, String> {
         }
         let part = visit.place.get(schema).unwrap_or(&Value::Null);
         check_part(part).map_err(|message| at(&visit.place, &message))?;
+        check_size(part, visits.len()).map_err(|message| at(&visit.place, &message))?;
         if let Value::Object(object) = part {
             let merged = visit.merged || is_merged(object);
             let mut inner = parts(part, &visit.place);
@@ -162,6 +175,65 @@ fn check_part(part: &Value) -> Result<(), String> {
         }
     }
     check_min_properties(object)
+}
+
+/// Bounds the time for compiling, which grows with the squares of these.
+fn check_size(part: &Value, n_parts: usize) -> Result<(), String> {
+    let count = |keyword: &str| match part.get(keyword) {
+        Some(Value::Object(inner)) => inner.len(),
+        Some(Value::Array(inner)) => inner.len(),
+        _ => 0,
+    };
+    for (keyword, most) in [("properties", MOST_PROPERTIES), ("oneOf", MOST_OPTIONS)] {
+        let n = count(keyword);
+        if n > most {
+            return Err(format!("{keyword} has {n} entries; at most {most} are supported"));
+        }
+    }
+    if n_parts >= MOST_PARTS {
+        return Err(format!("the schema has more than {MOST_PARTS} parts"));
+    }
+    Ok(())
+}
+
+/// Refuses references that lead to themselves without a value between: no document would be finite.
+pub(super) fn check_circles(schema: &Value, visits: &[Visit]) -> Result<(), String> {
+    let mut fine = HashSet::new();
+    for visit in visits {
+        let mut path = Vec::new();
+        follow(schema, &visit.place, &mut path, &mut fine)?;
+    }
+    Ok(())
+}
+
+/// Follows what a document must be valid by too.
+fn follow(
+    schema: &Value,
+    place: &Pointer,
+    path: &mut Vec<Pointer>,
+    fine: &mut HashSet<Pointer>,
+) -> Result<(), String> {
+    if fine.contains(place) {
+        return Ok(());
+    }
+    if path.contains(place) {
+        return Err(at(place, "it refers to itself, so that nothing is said"));
+    }
+    path.push(place.clone());
+    let part = place.get(schema).unwrap_or(&Value::Null);
+    let reference = part.get("$ref").and_then(Value::as_str);
+    let target = reference.and_then(|text| Pointer::of_reference(text, schema).ok());
+    let all = part.get("allOf").and_then(Value::as_array).map_or(0, Vec::len);
+    let all = (0..all).map(|n| place.child("allOf").child(&n.to_string()));
+    for next in all.chain(target) {
+        if path.len() > DEEPEST {
+            return Err(at(place, &format!("more than {DEEPEST} references follow each other")));
+        }
+        follow(schema, &next, path, fine)?;
+    }
+    path.pop();
+    fine.insert(place.clone());
+    Ok(())
 }
 
 /// Keys that a grammar does not know beforehand may be equal, and then they count once.

@@ -11,6 +11,8 @@ mod keywords;
 mod pointer;
 mod text;
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use pointer::Pointer;
@@ -32,6 +34,7 @@ pub(super) fn prepared(schema: Value) -> Result<Value, String> {
     };
     let mut schema = original.clone();
     let visits = keywords::check(&original)?;
+    keywords::check_circles(&original, &visits)?;
     for visit in &visits {
         if let Some(part) = visit.place.get_mut(&mut schema) {
             keywords::simplify(part);
@@ -52,11 +55,16 @@ pub(super) fn with_options(mut schema: Value) -> Value {
     schema
 }
 
-/// Where in a prepared schema, which is refused, the reason is: the smallest part that is.
+/// For so long the reason of an error is looked for, if one look does not take longer.
+const SEARCH: Duration = Duration::from_millis(500);
+
+/// Where in a prepared schema, which is refused, the reason is: the smallest part that is, as far as it
+/// is found in time.
 pub(super) fn locate(schema: &Value, refuses: impl Fn(&Value) -> bool) -> String {
+    let start = Instant::now();
     let refused = |place: &Pointer| {
-        let allows_none = place.get(schema) == Some(&Value::Bool(false));
-        !allows_none && place.as_root(schema).is_some_and(|part| refuses(&part))
+        let skipped = place.get(schema) == Some(&Value::Bool(false)) || start.elapsed() > SEARCH;
+        !skipped && place.as_root(schema).is_some_and(|part| refuses(&part))
     };
     let mut path = vec![Pointer::root()];
     while let Some(place) = path.last() {

@@ -1,4 +1,4 @@
-use serde_json::json;
+use serde_json::{Map, json};
 
 use super::*;
 
@@ -116,6 +116,34 @@ fn options_of_one_of_must_exclude_each_other() {
              anyOf allows that"
         );
     }
+}
+
+#[test]
+fn references_that_lead_to_themselves_are_refused() {
+    let circle = json!({"a": {"$ref": "#/$defs/b"}, "b": {"allOf": [{"$ref": "#/$defs/a"}]}});
+    for schema in [
+        json!({"$ref": "#"}),
+        json!({"allOf": [{"$ref": "#"}]}),
+        json!({"items": {"$ref": "#/$defs/a"}, "$defs": circle}),
+    ] {
+        assert!(refused(schema).ends_with("it refers to itself, so that nothing is said"));
+    }
+    assert!(prepared(json!({"items": {"$ref": "#"}})).is_ok());
+    let chain: Vec<Value> = (1..200).map(|n| json!({"$ref": format!("#/$defs/{n}")})).collect();
+    assert!(refused(json!({"$defs": chain, "$ref": "#/$defs/0"})).contains("no place"));
+}
+
+#[test]
+fn sizes_are_bounded() {
+    let names = |n: usize| (0..n).map(|n| (n.to_string(), json!({}))).collect::<Map<_, _>>();
+    assert_eq!(
+        refused(json!({"items": {"properties": names(1001)}})),
+        "at /items: properties has 1001 entries; at most 1000 are supported"
+    );
+    let options: Vec<Value> = (0..300).map(|n| json!({"const": n})).collect();
+    assert!(refused(json!({"oneOf": options})).contains("oneOf has 300 entries; at most 256"));
+    let parts: Vec<Value> = (0..10_001).map(|_| json!({})).collect();
+    assert!(refused(json!({"anyOf": parts})).contains("more than 10000 parts"));
 }
 
 #[test]
