@@ -45,7 +45,11 @@ class Source:
     def compile(self, vocabulary: Vocabulary) -> Grammar:
         """Raises RequestError saying what cannot be understood, and where."""
         arguments = () if self.kind == "json_object" else (self.text,)
-        grammar: Grammar = getattr(vocabulary, self.kind)(*arguments)
+        try:
+            grammar: Grammar = getattr(vocabulary, self.kind)(*arguments)
+        except UnicodeEncodeError as error:
+            option = "grammar" if self.kind == "gbnf" else self.kind
+            raise RequestError(f"{option}: {error}") from None
         return grammar
 
 
