@@ -136,8 +136,9 @@ def compare(model: Model, kind: str, options: argparse.Namespace) -> dict[str, A
     rates: dict[int, list[float]] = {0: [], 16: []}
     drafted = accepted = 0
     with ThreadPoolExecutor(options.streams) as pool:
-        for _ in range(options.rounds):
-            for n in rates:
+        for number in range(options.rounds):
+            # In turn first, so that neither gains from what the machine does after the other.
+            for n in sorted(rates, reverse=number % 2 == 1):
                 jobs = [
                     pool.submit(_answer, model, prompt, answer, n)
                     for prompt, answer in zip(prompts, answers, strict=True)
