@@ -21,14 +21,18 @@ class ChatOptions(GenerateOptions, total=False):
     """What a chat may say beyond what every generation may."""
 
     tools: Sequence[Mapping[str, Any] | Callable[..., Any]] | None
-    """As in OpenAI's API, or Python functions with type hints and docstrings."""
+    """As in OpenAI's API, or Python functions with type hints and docstrings.
+
+    Arguments of calls are valid by the schema of the tool's parameters. A schema that cannot be
+    enforced raises RequestError; with `"strict": False` in the tool, its arguments are free then.
+    """
     tool_choice: str | Mapping[str, Any] | None
     """"auto" (default), "none", "required", or `{"type": "function", "function": {"name": ...}}`.
 
     With the last two the answer is made to begin with a call, without reasoning first.
     """
     parallel_tool_calls: bool | None
-    """True (default) lets the answer hold several calls; False one, in formats with a grammar."""
+    """True (default) lets the answer hold several calls; False, one."""
     enable_thinking: bool | None
     """Switches reasoning on or off in templates that know how; None (default): as the template."""
     template_kwargs: Mapping[str, Any] | None
