@@ -56,6 +56,16 @@ def run(model: Path, code: str) -> str:
         "asyncio.run(model.agenerate(long_prompt()))",
         "asyncio.run(model.agenerate(DECODE))",
         "model.logits(long_prompt(12_000))",
+        "model.chat([{'role': 'user', 'content': 'x' * 12_000}])",
+        "model.chat([{'role': 'user', 'content': 'x'}])",
+        "for _ in model.chat_stream([{'role': 'user', 'content': 'x'}]): pass",
+        "asyncio.run(model.achat([{'role': 'user', 'content': 'x'}]))",
+        "model.generate(DECODE, n=3)",
+        "model.generate_batch([DECODE] * 12)",
+        "model.generate_batch([long_prompt() for _ in range(4)])",
+        "asyncio.run(model.agenerate_batch([DECODE] * 12))",
+        "model.embed([long_prompt(12_000) for _ in range(4)])",
+        "asyncio.run(model.aembed([long_prompt(12_000) for _ in range(4)]))",
     ],
 )
 def test_ctrl_c_stops_the_work(slow_path: Path, work: str) -> None:
@@ -70,6 +80,21 @@ def test_ctrl_c_stops_the_work(slow_path: Path, work: str) -> None:
         "stream = model.stream(DECODE); next(iter(stream))",
         "threading.Thread(target=model.generate, args=[DECODE], daemon=True).start()\n"
         "wait_until_busy(model)",
+        "threading.Thread(target=model.generate_batch, args=[[DECODE] * 12], daemon=True).start()\n"
+        "wait_until_busy(model); time.sleep(0.2)",
+        "texts = [long_prompt(12_000) for _ in range(4)]\n"
+        "threading.Thread(target=model.embed, args=[texts], daemon=True).start()\n"
+        "wait_until_busy(model)",
+        "work = lambda: asyncio.run(model.agenerate(DECODE))\n"
+        "threading.Thread(target=work, daemon=True).start(); wait_until_busy(model)",
+        "slow = lambda ids, scores: time.sleep(0.01) or scores\n"
+        "stream = model.stream(DECODE, logits_processor=slow); next(iter(stream))",
+        "streams = [model.stream(DECODE) for _ in range(40)]; wait_until_busy(model)",
+        "async def leave():\n"
+        "    asyncio.ensure_future(model.agenerate(DECODE))\n"
+        "    asyncio.ensure_future(model.agenerate_batch([DECODE] * 12))\n"
+        "    await asyncio.sleep(0.05)\n"
+        "asyncio.run(leave())",
         "asyncio.run(model.agenerate(DECODE, max_tokens=2))",
         "loop = asyncio.new_event_loop()\n"
         "pieces = aiter(model.stream(DECODE))\n"
@@ -132,3 +157,44 @@ if os.fork() == 0:
 os.wait()
 """
     assert run(slow_path, code) == "3"
+
+
+POOLS = """
+import multiprocessing, os, sys
+from concurrent.futures import ProcessPoolExecutor
+import farthing
+
+def use_the_parents(prompt):
+    return model.generate(prompt, max_tokens=3).tokens
+
+def load(path):
+    with farthing.Model(path) as own:
+        return own.generate([5], max_tokens=3, temperature=0).tokens
+
+if __name__ == "__main__":
+    method, path = sys.argv[1:]
+    model = farthing.Model(path)
+    expected = model.generate([5], max_tokens=3, temperature=0).tokens
+    pieces = iter(model.stream([5]))
+    next(pieces)
+    with ProcessPoolExecutor(1, multiprocessing.get_context(method)) as pool:
+        if method == "fork":
+            error = pool.submit(use_the_parents, [5]).exception(timeout=30)
+            assert type(error) is farthing.FarthingError, error
+            assert f"loaded by process {os.getpid()}" in str(error), error
+        assert pool.submit(load, path).result(timeout=30) == expected
+    next(pieces)
+    print("end")
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_processes_of_a_pool(slow_path: Path, tmp_path: Path, method: str) -> None:
+    script = tmp_path / "pools.py"
+    script.write_text(POOLS)
+    # From Python 3.12 on, a fork beside other threads is warned of.
+    command = [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", str(script)]
+    done = subprocess.run(
+        [*command, method, str(slow_path)], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "end\n")

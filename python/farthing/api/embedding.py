@@ -66,10 +66,14 @@ def no_vectors(width: int, pooling: str) -> Vectors:
 
 
 def wait_for(embeddings: Embeddings) -> Vectors:
-    """Block until they are there."""
-    while (vectors := embeddings.take()) is None:
-        pass
-    return vectors
+    """Block until they are there; Ctrl-C stops the computation."""
+    try:
+        while (vectors := embeddings.take()) is None:
+            pass
+        return vectors
+    finally:
+        # Who handles an exception still holds the embeddings by its traceback.
+        embeddings.cancel()
 
 
 async def await_them(embeddings: Embeddings, dispatcher: Dispatcher) -> Vectors:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
-import weakref
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from farthing import _native
+from farthing.api.at_exit import close_at_exit
 from farthing.api.breakers import BreakerSets
 from farthing.api.chat import NAMES as CHAT_NAMES
 from farthing.api.chat import ChatSoFar, prepare_chat, shown_tokens
@@ -140,7 +139,7 @@ class Model:
         self._adapters = Adapters(self._engine, lora)
         self._dispatcher = Dispatcher(self._engine)
         self._starter = Starter()
-        _open_models.add(self)
+        close_at_exit(self)
         self._context_shift = context_shift
         info = self.info
         logger.info("loaded %s: %s", self.path, info)
@@ -363,7 +362,6 @@ class Model:
 
         Within a `logits_processor` the end comes when that returns.
         """
-        _open_models.discard(self)
         self._starter.close()
         if self._engine.close():
             self._dispatcher.join()
@@ -584,13 +582,3 @@ def _log_context(info: Mapping[str, Any], asked: int | None) -> None:
         info["kv_bytes"],
         info["kv_bytes_available"],
     )
-
-
-_open_models: weakref.WeakSet[Model] = weakref.WeakSet()
-
-
-@atexit.register
-def _close_all() -> None:
-    """End the engines while Python still runs: none of their threads may outlive it."""
-    for model in list(_open_models):
-        model.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -34,13 +33,27 @@ class Together:
 
     def wait(self) -> list[Result]:
         """Make all requests, and give their results in their order."""
-        with ThreadPoolExecutor(max(self._n_readers, 1), "farthing-batch") as pool:
+        errors: list[BaseException] = []
+
+        def read() -> None:
             try:
-                readers = [pool.submit(self._read) for _ in range(self._n_readers)]
-                for reader in readers:
-                    reader.result()
-            finally:
-                self._stop()
+                self._read()
+            except BaseException as error:
+                errors.append(error)
+
+        readers: list[threading.Thread] = []
+        try:
+            for _ in range(self._n_readers):
+                # A daemon: the interpreter's end would wait for a pool's threads.
+                reader = threading.Thread(target=read, name="farthing-batch", daemon=True)
+                reader.start()
+                readers.append(reader)
+            _join(readers)
+        finally:
+            self._stop()
+            _join(readers)
+        if errors:
+            raise errors[0]
         return self._ordered()
 
     async def await_results(self) -> list[Result]:
@@ -108,6 +121,11 @@ class Together:
 
     def _ordered(self) -> list[Result]:
         return [self._results[index] for index in sorted(self._results)]
+
+
+def _join(threads: Sequence[threading.Thread]) -> None:
+    for thread in threads:
+        thread.join()
 
 
 def copies(start: Callable[[Mapping[str, Any]], Stream[Any]], n: Any, seed: Any) -> list[Start]:
