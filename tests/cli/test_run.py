@@ -251,3 +251,10 @@ def test_a_reader_that_leaves_ends_it(environment: dict[str, str], endless: Path
     )
     assert len(done.stdout) == 20
     assert done.stderr == ""
+
+
+def test_a_long_prompt_is_computed_once(farthing: Farthing, story: Path, tmp_path: Path) -> None:
+    words = ["run", story, "a " * 200, "--raw", "-n", 1, "-v", "--prefix-cache-dir", tmp_path]
+    first, second = (farthing(*words) for _ in range(2))
+    assert first.stdout == second.stdout
+    assert ("0 from cache" in first.stderr, "192 from cache" in second.stderr) == (True, True)

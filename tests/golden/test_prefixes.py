@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from small_files import tokens
@@ -44,8 +45,15 @@ def sharing(path: Path) -> Iterator[Model]:
         yield model
 
 
+OPTIONS: dict[str, Any] = {"temperature": 0, "logprobs": 3, "ignore_eos": True}
+
+
+def is_recurrent(path: Path) -> bool:
+    return path.name.removesuffix("-f32.gguf") in [*RECURRENT.split(), *OWN.split()]
+
+
 def answer(model: Model, prompt: list[int]) -> Completion:
-    return model.generate(prompt, temperature=0, max_tokens=6, logprobs=3, ignore_eos=True)
+    return model.generate(prompt, max_tokens=6, **OPTIONS)
 
 
 def prompts(model: Model) -> list[list[int]]:
@@ -64,7 +72,7 @@ def test_the_same_answers(path: Path, alone: Model, sharing: Model) -> None:
         assert expected.usage.prompt_tokens_details.cached_tokens == 0
         cached.append(got.usage.prompt_tokens_details.cached_tokens)
     at_least = [0, 150, 64, 200, LENGTH, LENGTH - 1]
-    if path.name.removesuffix("-f32.gguf") in [*RECURRENT.split(), *OWN.split()]:
+    if is_recurrent(path):
         # The end of the last page well before the end of the first prompt.
         at_least = [0, 0, 0, 192, 192, 192]
     assert cached[0] == 0
@@ -78,3 +86,31 @@ def test_the_same_answers_at_the_same_time(alone: Model, sharing: Model) -> None
     for prompt, got in zip(texts, together, strict=True):
         expected = answer(alone, prompt)
         assert (got.tokens, got.logprobs) == (expected.tokens, expected.logprobs)
+
+
+def test_the_same_answers_from_files(path: Path, alone: Model, tmp_path: Path) -> None:
+    with Model(path, n_ctx=512, prefix_cache_dir=tmp_path) as model:
+        answer(model, prompts(model)[0])
+    at_least = [192, 0, 0, 192, 192, 192] if is_recurrent(path) else [192, 128, 64, 192, 192, 192]
+    for prompt, least in zip(prompts(alone), at_least, strict=True):
+        with Model(path, n_ctx=512, prefix_cache_dir=tmp_path) as model:
+            got = answer(model, prompt)
+        expected = answer(alone, prompt)
+        assert (got.tokens, got.logprobs) == (expected.tokens, expected.logprobs)
+        assert got.usage.prompt_tokens_details.cached_tokens >= least
+
+
+def test_the_same_answers_when_memory_runs_out(path: Path, alone: Model) -> None:
+    """Four begin with a page each and end with three, of six and more for which there is room."""
+    page = 64 * alone.info["kv_bytes_per_token"]
+    if page == 0:
+        pytest.skip("a model without attention has states alone")
+    room = 12 * page if is_recurrent(path) else 6 * page
+    texts = [[token % alone.info["n_vocab"] for token in tokens(55, seed=n)] for n in range(4)]
+    with Model(path, n_ctx=192, max_sequences=4, kv_cache_bytes=room, ctx_checkpoints=0) as small:
+        assert small.info["kv_bytes"] < 12 * page
+        together = small.generate_batch(texts, max_tokens=120, **OPTIONS)
+    for text, got in zip(texts, together, strict=True):
+        expected = alone.generate(text, max_tokens=120, **OPTIONS)
+        assert (got.tokens, got.logprobs) == (expected.tokens, expected.logprobs)
+        assert got.usage.completion_tokens == 120

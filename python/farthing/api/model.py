@@ -21,6 +21,7 @@ from farthing.api.embedding import await_them, encode_texts, no_vectors, normali
 from farthing.api.generation import Generation, Piece, Pieces
 from farthing.api.locate import locate
 from farthing.api.lora import Adapters
+from farthing.api.notices import Notices, log_prefix_files
 from farthing.api.reranking import TEMPLATE, checked, pair_ids, ranked
 from farthing.api.sampling import Prepared, prepare
 from farthing.api.starting import Starter, Starting, on_loop
@@ -67,6 +68,7 @@ class Model:
         n_ctx: int | None = None,
         n_threads: int | None = None,
         kv_type: str = "f16",
+        kv_cache_bytes: int | None = None,
         max_sequences: int = 8,
         n_batch: int = 512,
         max_queue: int | None = 1024,
@@ -78,6 +80,8 @@ class Model:
         ctx_checkpoints: int = 32,
         lora: Files | None = None,
         context_shift: bool = False,
+        prefix_cache_dir: str | os.PathLike[str] | None = None,
+        prefix_cache_disk_bytes: int = 8 << 30,
     ) -> None:
         """Load a GGUF file.
 
@@ -86,6 +90,8 @@ class Model:
         memory), `n_threads` the number of computing threads (default: what this process may use,
         see `farthing show --cpu`), `kv_type` the type of the KV cache, of keys
         and values ("f32", "f16", "bf16", "q8_0" or "q4_0", of 32 to 4.5 bits a number),
+        `kv_cache_bytes` a bound of its memory (default: room for `max_sequences` of the longest, as
+        far as memory goes; where less is there, requests take turns),
         `max_sequences` how many requests are computed at a time, `n_batch` how many tokens a pass
         computes, `max_queue` how many requests may wait beside those (None: any number; one more
         raises QueueFullError), `max_gap_ms` about how long, in milliseconds, a running generation
@@ -106,6 +112,14 @@ class Model:
         KV cache is so many bytes larger, and no more are kept; 0 keeps and shares nothing.
         `ctx_checkpoints` is how many states are kept in models with recurrent layers, which can go
         on only from those.
+
+        With `prefix_cache_dir`, a folder, it is also kept in files there, so that another process,
+        or this one after a restart, need not compute it again: whole pages of 64 tokens, written
+        while nothing else is to do, when they leave memory and by `close`. The folder may be shared
+        by models and by processes; what has not been used for longest is removed when there are
+        more than `prefix_cache_disk_bytes`. The prompts can be read from the files, by this user
+        alone. Files that are damaged or cannot be written are ignored with a warning in the log;
+        those of other models and versions are never looked at.
 
         `lora` loads low-rank adapters (GGUF files as llama.cpp converts them) beside the weights: a
         path or a list of them, which requests then use unless they say otherwise, or files by name,
@@ -135,8 +149,12 @@ class Model:
             prompt_lookup=prompt_lookup,
             prefix_cache_bytes=prefix_cache_bytes,
             ctx_checkpoints=ctx_checkpoints,
+            prefix_cache_dir=prefix_cache_dir,
+            prefix_cache_disk_bytes=prefix_cache_disk_bytes,
+            kv_cache_bytes=kv_cache_bytes,
         )
         self._adapters = Adapters(self._engine, lora)
+        self._notices = Notices(self._engine) if prefix_cache_dir is not None else None
         self._dispatcher = Dispatcher(self._engine)
         self._starter = Starter()
         close_at_exit(self)
@@ -144,6 +162,8 @@ class Model:
         info = self.info
         logger.info("loaded %s: %s", self.path, info)
         _log_context(info, n_ctx)
+        if prefix_cache_dir is not None:
+            log_prefix_files(info["prefix_cache_folder"])
         logger.info("%d threads: %s", info["n_threads"], info["n_threads_reason"])
         if n_draft_max > info["n_draft_max"]:
             logger.info("no speculation: the model has recurrent layers, which cannot go back")
@@ -365,6 +385,8 @@ class Model:
         self._starter.close()
         if self._engine.close():
             self._dispatcher.join()
+            if self._notices is not None:
+                self._notices.join()
 
     def __enter__(self) -> Model:
         return self

@@ -47,6 +47,14 @@ LoraScaled = Annotated[
     list[str] | None,
     typer.Option("--lora-scaled", help="The same with scales: FILE:SCALE,..."),
 ]
+PrefixCacheDir = Annotated[
+    str | None,
+    typer.Option(
+        "--prefix-cache-dir",
+        metavar="FOLDER",
+        help="Keep what was computed of prompts there, for the next time.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

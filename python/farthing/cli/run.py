@@ -43,6 +43,7 @@ def command(
     prompt_lookup: flags.PromptLookup = True,
     lora: flags.Lora = None,
     lora_scaled: flags.LoraScaled = None,
+    prefix_cache_dir: flags.PrefixCacheDir = None,
     *,
     options: dict[str, Any],
 ) -> None:
@@ -66,6 +67,7 @@ def command(
         n_draft_max=draft_max,
         prompt_lookup=prompt_lookup,
         lora={file: file for file in scales},
+        prefix_cache_dir=prefix_cache_dir,
     ) as model:
         plain = raw or model.chat_template.source is None
         if plain and (system is not None or session is not None):

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use farthing_models::{Abilities, Adapters, Pooling, Profile};
 
 use crate::answer::{Answer, answer};
+use crate::disk::{DiskCache, Notices};
 use crate::embedding::{EmbeddingRequest, Embeddings};
 use crate::error::{Error, Result};
 use crate::evaluation::Collector;
@@ -19,7 +20,7 @@ use crate::request::{Request, check_prompt, check_texts};
 use crate::worker::{Command, EmbedCommand, EvaluateCommand, GenerateCommand, Worker};
 
 /// The engine's limits.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// Positions that one sequence may have; its pages must fit into the model's cache.
     pub n_ctx: usize,
@@ -41,6 +42,8 @@ pub struct Config {
     /// Pages that are kept for requests to come, at most, beside those in use. With 0 nothing is kept, and
     /// requests at the same time do not share pages either.
     pub kept_pages: usize,
+    /// Files for what is kept, which outlive the engine.
+    pub disk: Option<DiskCache>,
 }
 
 impl Default for Config {
@@ -56,6 +59,7 @@ impl Default for Config {
             n_draft_max: 16,
             prompt_lookup: true,
             kept_pages: usize::MAX,
+            disk: None,
         }
     }
 }
@@ -100,6 +104,7 @@ pub(crate) struct Shared {
     /// Requests that have not ended.
     pub unfinished: AtomicUsize,
     pub profile: Arc<Profile>,
+    pub notices: Arc<Notices>,
 }
 
 impl Engine {
@@ -151,9 +156,11 @@ impl Engine {
             status: Mutex::default(),
             unfinished: AtomicUsize::new(0),
             profile: model.profile(),
+            notices: Arc::default(),
         });
         let (commands, received) = mpsc::channel();
-        let worker = Worker::new(model, draft, config, received, shared.clone());
+        let worker =
+            Worker::new(model, draft, config.clone(), (commands.clone(), received), shared.clone());
         let thread = thread::Builder::new()
             .name("farthing-engine".into())
             .spawn(move || worker.run())
@@ -266,6 +273,12 @@ impl Engine {
     /// for the first; returns at once when the engine is closed.
     pub fn wait_ready(&self, timeout: Duration) -> Vec<u64> {
         self.shared.ready.wait(timeout)
+    }
+
+    /// What the user should hear of, such as files that are damaged or cannot be written. Waits up to
+    /// `timeout` for the first text; `None` when the engine is closed and all are taken.
+    pub fn wait_notices(&self, timeout: Duration) -> Option<Vec<String>> {
+        self.shared.notices.wait(timeout)
     }
 
     /// What the engine was doing after its last step.

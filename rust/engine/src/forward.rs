@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use farthing_models::{Abilities, Page, Pooling, Profile, Run};
+use farthing_models::{Abilities, Page, Pooling, Profile, Run, Slot};
 
 /// Why a forward pass gave no logits.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +36,24 @@ pub trait Forward: Send {
 
     /// Copies all that a page holds to another one.
     fn copy_page(&mut self, from: Page, to: Page);
+
+    /// Bytes of a page.
+    fn page_bytes(&self) -> usize;
+
+    /// Appends them to a buffer.
+    fn read_page(&self, page: Page, bytes: &mut Vec<u8>);
+
+    /// Fills a page with those read of another one.
+    fn write_page(&mut self, page: Page, bytes: &[u8]);
+
+    /// Bytes of a state.
+    fn state_bytes(&self) -> usize;
+
+    /// Appends them to a buffer.
+    fn read_state(&self, slot: Slot, bytes: &mut Vec<u8>);
+
+    /// Fills a state with those read of another one.
+    fn write_state(&mut self, slot: Slot, bytes: &[u8]);
 
     /// What it can be asked for.
     fn abilities(&self) -> Abilities;

@@ -13,6 +13,7 @@
 mod answer;
 mod budget;
 mod catch;
+mod disk;
 mod embedding;
 mod engine;
 mod error;
@@ -37,6 +38,7 @@ mod states;
 mod worker;
 
 pub use answer::Answer;
+pub use disk::DiskCache;
 pub use embedding::EmbeddingRequest;
 pub use engine::{Config, Engine, Status};
 pub use error::{Error, Result};

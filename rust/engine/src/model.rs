@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use farthing_models::{Abilities, Error, Model, Page, Pooling, Profile, Run};
+use farthing_models::{Abilities, Error, Model, Page, Pooling, Profile, Run, Slot};
 
 use crate::forward::{Forward, ForwardError};
 
@@ -25,7 +25,31 @@ impl Forward for Model {
     }
 
     fn copy_page(&mut self, from: Page, to: Page) {
-        Model::copy_page(self, from, to);
+        self.cache_mut().copy_page(from, to);
+    }
+
+    fn page_bytes(&self) -> usize {
+        Model::page_bytes(self) as usize
+    }
+
+    fn read_page(&self, page: Page, bytes: &mut Vec<u8>) {
+        self.cache().read_page(page, bytes);
+    }
+
+    fn write_page(&mut self, page: Page, bytes: &[u8]) {
+        self.cache_mut().write_page(page, bytes);
+    }
+
+    fn state_bytes(&self) -> usize {
+        Model::state_bytes(self) as usize
+    }
+
+    fn read_state(&self, slot: Slot, bytes: &mut Vec<u8>) {
+        self.cache().read_state(slot, bytes);
+    }
+
+    fn write_state(&mut self, slot: Slot, bytes: &[u8]) {
+        self.cache_mut().write_state(slot, bytes);
     }
 
     fn abilities(&self) -> Abilities {

@@ -9,6 +9,12 @@
 //! after some of a node's tokens.
 //!
 //! Texts of different namespaces never share: the same tokens mean other numbers there.
+//!
+//! Where files are kept too, full pages and the states at their ends go there before they leave; of namespace
+//! 0 alone, since the numbers of others mean nothing to other processes.
+
+mod matching;
+mod unsaved;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
@@ -17,6 +23,8 @@ use std::sync::Arc;
 use farthing_models::{Page, Slot};
 
 use crate::pager::Pager;
+pub(crate) use crate::prefix::matching::Match;
+pub(crate) use crate::prefix::unsaved::Unsaved;
 use crate::states::Pool;
 
 /// What is kept of the texts computed so far.
@@ -31,6 +39,12 @@ pub(crate) struct Prefixes {
     leaves: BTreeSet<(u64, NodeId)>,
     marks: Vec<Mark>,
     clock: u64,
+    /// Positions of a page, if there are files.
+    saving: Option<usize>,
+    /// Nodes for which there is no file yet.
+    unsaved: BTreeSet<NodeId>,
+    /// What has left without one since it was last asked for.
+    leaving: Vec<Unsaved>,
 }
 
 type NodeId = u32;
@@ -49,6 +63,7 @@ pub(crate) enum Place {
 }
 
 struct Node {
+    namespace: u64,
     parent: Place,
     /// As many as a page has positions, or fewer, if it is a leaf.
     tokens: Arc<[u32]>,
@@ -65,40 +80,24 @@ struct Mark {
     len: usize,
     slot: Slot,
     used: u64,
-}
-
-/// What a new sequence can take over.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Match {
-    /// Where the pages to share end.
-    pub place: Place,
-    /// Pages to share.
-    pub whole: usize,
-    /// The page after them, of which a copy is of use.
-    pub tail: Option<Page>,
-    /// Positions covered by the pages and the copy.
-    pub positions: usize,
-    tail_node: Option<NodeId>,
-    mark: Option<usize>,
-}
-
-impl Match {
-    /// Nothing.
-    pub fn none(namespace: u64) -> Match {
-        let place = Place::Root(namespace);
-        Match { place, whole: 0, tail: None, positions: 0, tail_node: None, mark: None }
-    }
-
-    /// Takes a copy of another page after the shared ones, which covers more.
-    pub fn copy_from(&mut self, page: Page, positions: usize) {
-        (self.tail, self.tail_node, self.positions) = (Some(page), None, positions);
-    }
+    unsaved: bool,
 }
 
 impl Prefixes {
-    /// The longest match for a text; with states the longest that ends at one.
-    pub fn find(&self, namespace: u64, text: &[u32], pager: &Pager, states: &Pool) -> Match {
-        let page_len = pager.page_len();
+    /// An empty tree. With `saving`, the positions of a page, it knows what is not in a file yet.
+    pub fn new(saving: Option<usize>) -> Prefixes {
+        Prefixes { saving, ..Prefixes::default() }
+    }
+
+    /// How many full pages of a text there are, and where they end.
+    pub fn pages_of(&self, namespace: u64, text: &[u32], page_len: usize) -> (Place, usize) {
+        let path = self.follow(namespace, text, page_len);
+        let end = path.last().map_or(Place::Root(namespace), |&id| Place::Node(id));
+        (end, path.len())
+    }
+
+    /// The nodes of a text's full pages.
+    fn follow(&self, namespace: u64, text: &[u32], page_len: usize) -> Vec<NodeId> {
         let mut path = Vec::new();
         let mut place = Place::Root(namespace);
         for tokens in text.chunks_exact(page_len) {
@@ -108,84 +107,7 @@ impl Prefixes {
             path.push(id);
             place = Place::Node(id);
         }
-        let rest = &text[path.len() * page_len..];
-        let tails = self.children(place).map(|children| neighbours(children, rest));
-        let tails = tails.into_iter().flatten().flatten();
-        if states.is_used() {
-            return self.find_mark(namespace, &path, tails, page_len);
-        }
-        let tail = tails.filter(|&(_, len)| len > 0).max_by_key(|&(_, len)| len);
-        Match {
-            place,
-            whole: path.len(),
-            tail: tail.map(|(id, _)| self.node(id).page),
-            positions: path.len() * page_len + tail.map_or(0, |(_, len)| len),
-            tail_node: tail.map(|(id, _)| id),
-            mark: None,
-        }
-    }
-
-    /// The last mark on a path or in the beginnings of the nodes after it.
-    fn find_mark(
-        &self,
-        namespace: u64,
-        path: &[NodeId],
-        tails: impl Iterator<Item = (NodeId, usize)>,
-        page_len: usize,
-    ) -> Match {
-        let whole = path.iter().enumerate().map(|(nth, &id)| (id, (nth, page_len)));
-        let ends: HashMap<NodeId, (usize, usize)> =
-            whole.chain(tails.map(|(id, len)| (id, (path.len(), len)))).collect();
-        let reached = self.marks.iter().enumerate().filter_map(|(index, mark)| {
-            let &(nth, len) = ends.get(&mark.node)?;
-            (mark.len <= len).then_some((nth * page_len + mark.len, index))
-        });
-        let Some((positions, index)) = reached.max() else {
-            return Match::none(namespace);
-        };
-        let whole = positions / page_len;
-        let tail_node = (positions % page_len > 0).then_some(self.marks[index].node);
-        Match {
-            place: whole
-                .checked_sub(1)
-                .map_or(Place::Root(namespace), |nth| Place::Node(path[nth])),
-            whole,
-            tail: tail_node.map(|id| self.node(id).page),
-            positions,
-            tail_node,
-            mark: Some(index),
-        }
-    }
-
-    /// Pages of a match that sequences hold already.
-    pub fn held_pages(&self, found: &Match, pager: &Pager) -> usize {
-        self.path(found.place).filter(|&id| pager.is_held(self.node(id).page)).count()
-    }
-
-    /// Gives a match's pages and state to a sequence, which holds them from now on; not the tail.
-    pub fn take(
-        &mut self,
-        found: &Match,
-        pager: &mut Pager,
-        states: &mut Pool,
-    ) -> (Vec<Page>, Option<Slot>) {
-        self.touch_path(found.place);
-        if let Some(id) = found.tail_node {
-            self.touch(id);
-        }
-        let mut pages: Vec<Page> = self.path(found.place).map(|id| self.node(id).page).collect();
-        pages.reverse();
-        for &page in &pages {
-            pager.hold(page);
-        }
-        let slot = found.mark.map(|index| {
-            self.marks[index].used = self.clock;
-            self.marks[index].slot
-        });
-        if let Some(slot) = slot {
-            states.hold(slot);
-        }
-        (pages, slot)
+        path
     }
 
     /// Adds a page behind a place, for tokens that are computed in it, one or more. If there is one for
@@ -202,7 +124,9 @@ impl Prefixes {
         let shorter = before.filter(|(shorter, _)| tokens.starts_with(shorter)).map(|(_, &id)| id);
         pager.keep(page);
         let tokens: Arc<[u32]> = tokens.into();
+        let namespace = self.namespace(place);
         let node = Node {
+            namespace,
             parent: place,
             tokens: tokens.clone(),
             page,
@@ -213,6 +137,9 @@ impl Prefixes {
             self.nodes.push(None);
             self.nodes.len() as NodeId - 1
         });
+        if self.goes_to_file(&node) {
+            self.unsaved.insert(id);
+        }
         self.nodes[id as usize] = Some(node);
         if let Place::Node(parent) = place {
             self.leaves.remove(&(self.node(parent).used, parent));
@@ -228,11 +155,33 @@ impl Prefixes {
         Place::Node(id)
     }
 
+    /// The pages up to a place.
+    pub fn pages(&self, place: Place) -> Vec<Page> {
+        let mut pages: Vec<Page> = self.path(place).map(|id| self.node(id).page).collect();
+        pages.reverse();
+        pages
+    }
+
     /// The page before a place.
     pub fn page(&self, place: Place) -> Option<Page> {
         match place {
             Place::Root(_) => None,
             Place::Node(id) => Some(self.node(id).page),
+        }
+    }
+
+    /// The place before the last page of one.
+    pub fn parent(&self, place: Place) -> Place {
+        match place {
+            Place::Root(_) => place,
+            Place::Node(id) => self.node(id).parent,
+        }
+    }
+
+    fn namespace(&self, place: Place) -> u64 {
+        match place {
+            Place::Root(namespace) => namespace,
+            Place::Node(id) => self.node(id).namespace,
         }
     }
 
@@ -243,11 +192,12 @@ impl Prefixes {
         };
         self.clock += 1;
         let used = self.clock;
+        let unsaved = self.saving == Some(len) && self.goes_to_file(self.node(node));
         match self.marks.iter_mut().find(|m| (m.node, m.len) == (node, len)) {
             Some(mark) => mark.used = used,
             None => {
                 states.hold(slot);
-                self.marks.push(Mark { node, len, slot, used });
+                self.marks.push(Mark { node, len, slot, used, unsaved });
             }
         }
     }
@@ -282,6 +232,11 @@ impl Prefixes {
         let Some(&(_, id)) = oldest else {
             return false;
         };
+        let marks = (0..self.marks.len()).filter(|&i| self.marks[i].node == id);
+        let states_of = marks.filter(|&i| self.marks[i].unsaved).map(|i| self.unsaved_state(i));
+        let page = self.unsaved.contains(&id).then(|| self.unsaved_page(id));
+        let leaving: Vec<Unsaved> = page.into_iter().chain(states_of).collect();
+        self.leaving.extend(leaving);
         self.release_marks(id, states);
         self.remove(id, pager);
         true
@@ -293,6 +248,8 @@ impl Prefixes {
         let Some((index, _)) = ours.min_by_key(|(_, mark)| mark.used) else {
             return false;
         };
+        let leaving = self.marks[index].unsaved.then(|| self.unsaved_state(index));
+        self.leaving.extend(leaving);
         states.release(Some(self.marks.swap_remove(index).slot));
         true
     }
@@ -312,6 +269,7 @@ impl Prefixes {
             return;
         };
         self.vacant.push(id);
+        self.unsaved.remove(&id);
         self.leaves.remove(&(node.used, id));
         pager.forget(node.page);
         let siblings = self.children_mut(node.parent);
@@ -363,16 +321,6 @@ impl Prefixes {
     fn node_mut(&mut self, id: NodeId) -> &mut Node {
         self.nodes[id as usize].as_mut().expect("a place of the tree")
     }
-}
-
-/// The children that begin like a text, with how far: no other child has more in common with it than
-/// those beside its place in their order.
-fn neighbours(children: &Children, text: &[u32]) -> [Option<(NodeId, usize)>; 2] {
-    let common = |(tokens, &id): (&Arc<[u32]>, &NodeId)| (id, common_prefix(tokens, text));
-    [
-        children.range::<[u32], _>(up_to(text)).next_back().map(common),
-        children.range::<[u32], _>(from(text)).next().map(common),
-    ]
 }
 
 fn from(tokens: &[u32]) -> (Bound<&[u32]>, Bound<&[u32]>) {

@@ -51,6 +51,8 @@ pub(crate) struct Sequence {
     pub n_prompt: usize,
     /// What it is computed with.
     pub adapters: Adapters,
+    /// Whether it waits for what files may hold of its beginning.
+    pub may_load: bool,
 }
 
 impl Sequence {
@@ -72,6 +74,7 @@ impl Sequence {
             place: Place::Root(0),
             n_prompt,
             adapters: Adapters::default(),
+            may_load: false,
         }
     }
 

@@ -1,62 +1,46 @@
 //! The engine's thread: commands in, a pass, outputs out, and again.
 
+mod command;
+mod drafting;
+mod embedding;
+mod files;
+
 use std::collections::BTreeMap;
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use farthing_models::{Adapters, Part, Pooling, Rows, Run, Wants};
+use farthing_models::{Part, Pooling, Run, Wants};
 
 use crate::budget::Budget;
 use crate::catch::catch;
+use crate::disk::Disk;
 use crate::embedding::{Backlog, Embeddings, Text};
 use crate::engine::{Config, Shared, Status, lock};
 use crate::error::Error;
-use crate::evaluation::Collector;
 use crate::forward::{Forward, ForwardError};
 use crate::generation::Generation;
 use crate::grammar::MaskThread;
-use crate::handle::Outbox;
 use crate::job::Job;
 use crate::pace::Pace;
-use crate::request::{FinishReason, Request};
+use crate::request::FinishReason;
 use crate::sampler::Scratch;
-use crate::scheduler::{Limits, Outcome, Scheduler, Step};
+use crate::scheduler::{Limits, Outcome, Scheduler, Sizes, Step};
 use crate::sequence::Sequence;
-use crate::speculation::{Costs, Draft, Drafter, Prices, choose};
+use crate::speculation::{Costs, Drafter};
+pub(crate) use crate::worker::command::{Command, EmbedCommand, EvaluateCommand, GenerateCommand};
+use crate::worker::files::start_disk;
 
 /// Evaluations get at most so many bytes of logits from one pass.
 const EVALUATION_BYTES: usize = 64 << 20;
 
-/// What the callers send, in the order of the requests' numbers.
-pub(crate) enum Command {
-    Generate(Box<GenerateCommand>),
-    Evaluate(EvaluateCommand),
-    Embed(EmbedCommand),
-    /// The last one.
-    Close,
-}
-
-pub(crate) struct GenerateCommand {
-    pub id: u64,
-    pub request: Request,
-    pub outbox: Outbox,
-    pub submitted: Instant,
-}
-
-pub(crate) struct EvaluateCommand {
-    pub id: u64,
-    pub tokens: Vec<u32>,
-    pub adapters: Adapters,
-    pub collector: Collector,
-}
-
-pub(crate) struct EmbedCommand {
-    pub of: Embeddings,
-    pub texts: Vec<Vec<u32>>,
-}
+/// How long new requests keep a pass waiting to hear whether there are files for them: looking is a matter of
+/// microseconds, and else they would wait for the whole pass.
+const ANSWER: Duration = Duration::from_millis(1);
+/// How often cancelled requests are looked for while none can run.
+const STALLED: Duration = Duration::from_millis(50);
 
 pub(crate) struct Worker {
     model: Box<dyn Forward>,
@@ -82,6 +66,9 @@ pub(crate) struct Worker {
     rows: Vec<f32>,
     scratch: Scratch,
     masks: MaskThread,
+    disk: Option<Disk>,
+    /// Whether nothing can run before something is read from a file.
+    stalled: bool,
 }
 
 /// Says that the thread is gone, also after a panic.
@@ -90,6 +77,7 @@ struct CloseReady(Arc<Shared>);
 impl Drop for CloseReady {
     fn drop(&mut self) {
         self.0.ready.close();
+        self.0.notices.close();
     }
 }
 
@@ -98,12 +86,13 @@ impl Worker {
         model: Box<dyn Forward>,
         draft: Option<Box<dyn Forward>>,
         config: Config,
-        commands: Receiver<Command>,
+        (sender, commands): (Sender<Command>, Receiver<Command>),
         shared: Arc<Shared>,
     ) -> Worker {
         let drafter = draft
             .filter(|_| config.n_draft_max > 0)
             .map(|draft| Drafter::new(draft, model.n_vocab(), &config));
+        let disk = config.disk.as_ref().and_then(|disk| start_disk(disk, &shared, sender));
         let row_bytes = model.n_vocab().max(1) * size_of::<f32>();
         let limits = Limits {
             n_ctx: config.n_ctx,
@@ -111,6 +100,9 @@ impl Worker {
             whole: model.abilities().looks_ahead,
             max_rows: EVALUATION_BYTES / row_bytes,
             kept_pages: config.kept_pages,
+            files: disk
+                .is_some()
+                .then(|| Sizes { page: model.page_bytes(), state: model.state_bytes() }),
         };
         let scheduler = Scheduler::new(limits, model.n_pages(), model.page_len(), model.n_states());
         Worker {
@@ -131,6 +123,8 @@ impl Worker {
             rows: Vec::new(),
             scratch: Scratch::default(),
             masks: MaskThread::default(),
+            disk,
+            stalled: false,
         }
     }
 
@@ -156,27 +150,50 @@ impl Worker {
             job.stop(FinishReason::Cancelled);
         }
         worker.embeddings.iter().for_each(|of| of.fail(Error::Cancelled));
+        // Their callers do not wait for what is saved.
+        worker.jobs.clear();
+        worker.embeddings.clear();
+        worker.shared.ready.close();
         worker.set_awake(false);
+        worker.save_all();
     }
 
     /// Takes the commands that are there, and waits for one if there is nothing else to do. False
     /// when the engine is closed.
     fn receive(&mut self) -> bool {
+        let mut until = None;
         loop {
-            let command = if self.jobs.is_empty() && self.backlog.is_empty() {
+            let wait = if self.jobs.is_empty() && self.backlog.is_empty() {
                 self.set_awake(false);
-                self.commands.recv().ok()
+                self.save_one()
+            } else if mem::take(&mut self.stalled) {
+                STALLED
             } else {
-                match self.commands.try_recv() {
-                    Err(TryRecvError::Empty) => return true,
-                    command => command.ok(),
+                Duration::ZERO
+            };
+            let mut received = self.commands.recv_timeout(wait);
+            // All commands are taken.
+            if received.is_err() && !self.jobs.is_empty() && self.load_more() {
+                let until = *until.get_or_insert_with(|| Instant::now() + ANSWER);
+                let wait = until.saturating_duration_since(Instant::now());
+                received = self.commands.recv_timeout(wait);
+            }
+            let command = match received {
+                Ok(command) => command,
+                Err(RecvTimeoutError::Disconnected) => return false,
+                Err(RecvTimeoutError::Timeout)
+                    if self.jobs.is_empty() && self.backlog.is_empty() =>
+                {
+                    continue;
                 }
+                Err(RecvTimeoutError::Timeout) => return true,
             };
             match command {
-                Some(Command::Generate(command)) => self.generate(*command),
-                Some(Command::Evaluate(command)) => self.evaluate(command),
-                Some(Command::Embed(command)) => self.embed(command),
-                Some(Command::Close) | None => return false,
+                Command::Generate(command) => self.generate(*command),
+                Command::Evaluate(command) => self.evaluate(command),
+                Command::Embed(command) => self.embed(command),
+                Command::Disk(answer) => self.load(answer),
+                Command::Close => return false,
             }
         }
     }
@@ -196,36 +213,6 @@ impl Worker {
         let EvaluateCommand { id, tokens, adapters, collector } = command;
         self.jobs.insert(id, Job::Evaluate(collector));
         self.scheduler.add(Sequence { adapters, ..Sequence::new(id, tokens, Wants::All) });
-    }
-
-    fn embed(&mut self, command: EmbedCommand) {
-        let of = Arc::new(command.of);
-        self.backlog.add(of.clone(), command.texts);
-        self.embeddings.push(of);
-    }
-
-    /// Takes texts from the backlog, enough for the next pass and no more: who asks for something
-    /// else meanwhile is then next.
-    fn feed(&mut self) {
-        let texts = self.jobs.values().filter_map(|job| match job {
-            Job::Embed(text) => Some(text.n_tokens()),
-            _ => None,
-        });
-        let mut taken: usize = texts.sum();
-        loop {
-            // One text may be too long for a pass.
-            let room = if taken == 0 { usize::MAX } else { self.whole().saturating_sub(taken) };
-            let Some((id, text, tokens)) = self.backlog.next(room) else {
-                return;
-            };
-            taken += tokens.len();
-            let rows = text.of().how.rows();
-            // Where all tokens but the last are only what comes before it, others may have them.
-            let shares = rows == Rows::Last && !self.model.abilities().looks_ahead;
-            let sequence = Sequence::new(id, tokens, Wants::Vectors(rows));
-            self.scheduler.add(sequence.sharing(shares.then_some(Request::default().namespace)));
-            self.jobs.insert(id, Job::Embed(text));
-        }
     }
 
     /// Ends what was cancelled and what has run out of time.
@@ -296,15 +283,15 @@ impl Worker {
         let budget = self.budget();
         self.draft(budget.whole);
         if self.scheduler.n_running() == 0 {
-            // A draft model that failed has ended them.
+            // A draft model that failed has ended them, or they wait for files.
+            self.stalled = self.scheduler.is_loading();
+            self.set_awake(!self.stalled);
             return;
         }
         let start = self.model.clock();
         let step = self.scheduler.plan(budget);
+        self.make_moves();
         debug_assert!(!step.runs.is_empty(), "there is always a sequence that fits");
-        for &(from, to) in &step.copies {
-            self.model.copy_page(from, to);
-        }
         for id in &step.ids {
             if let (Some(job), Some(sequence)) =
                 (self.jobs.get_mut(id), self.scheduler.running(*id))
@@ -334,46 +321,6 @@ impl Worker {
                 for &id in &step.ids {
                     self.end(id, false, |job| job.fail(message.clone()));
                 }
-            }
-        }
-    }
-
-    /// Guesses what comes after sequences that generate.
-    fn draft(&mut self, budget: usize) {
-        let n_rows = self.scheduler.n_remaining().min(budget);
-        let guessing = self.jobs.iter_mut().filter_map(|(&id, job)| {
-            let sequence = self.scheduler.running(id).filter(|s| s.takes_draft())?;
-            Some((job.flag().clone(), job.guess(sequence)?))
-        });
-        let (flags, mut guessing): (Vec<_>, Vec<_>) = guessing.unzip();
-        let mut result = Ok(());
-        if let Some(drafter) = self.drafter.as_mut().filter(|_| self.costs.are_known())
-            && self.shared.gate.begin(flags)
-        {
-            let prices = Prices::new(guessing.len(), n_rows, &self.costs);
-            result = drafter.draft(&mut guessing, prices);
-            self.shared.gate.end();
-        }
-        let mut drafts: Vec<(u64, Draft)> = guessing.into_iter().map(|g| (g.id, g.draft)).collect();
-        if let Err(message) = result {
-            for (id, _) in drafts {
-                self.end(id, false, |job| job.fail(message.clone()));
-            }
-            return;
-        }
-        for (id, draft) in &mut drafts {
-            if let Some(job) = self.jobs.get_mut(id) {
-                job.permit(draft);
-            }
-        }
-        if drafts.iter().all(|(_, draft)| draft.tokens.is_empty()) {
-            return;
-        }
-        let lengths = choose(&drafts, n_rows, &self.costs);
-        for ((id, draft), n) in drafts.iter().zip(lengths) {
-            let n = self.scheduler.draft(*id, &draft.tokens[..n]);
-            if let Some(job) = self.jobs.get_mut(id) {
-                job.drafted(&draft.kinds, n);
             }
         }
     }
@@ -435,25 +382,6 @@ impl Worker {
                 self.finish(pooling, texts);
             }
         }
-    }
-
-    /// Makes embeddings of texts whose vectors are there.
-    fn finish(&mut self, pooling: Pooling, mut texts: Vec<Text>) {
-        let pooled: Vec<Vec<f32>> = texts.iter_mut().map(Text::take_pooled).collect();
-        if pooling == Pooling::None {
-            texts.iter().zip(pooled).for_each(|(text, vectors)| text.finish(vectors));
-            return;
-        }
-        let (model, n, mut rows) = (&mut self.model, texts.len(), pooled.concat());
-        if let Err(message) = catch("the head", || model.head(pooling, n, &mut rows)) {
-            texts.iter().for_each(|text| text.of().fail(Error::Failed(message.clone())));
-            return;
-        }
-        let width = rows.len() / n;
-        texts
-            .iter()
-            .zip(rows.chunks_exact(width))
-            .for_each(|(text, row)| text.finish(row.to_vec()));
     }
 
     /// Gives out what is new. Whoever has it finds the engine's state up to date.

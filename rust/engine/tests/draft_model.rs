@@ -196,6 +196,22 @@ impl Forward for Broken {
 
     fn copy_page(&mut self, _from: u32, _to: u32) {}
 
+    fn page_bytes(&self) -> usize {
+        0
+    }
+
+    fn read_page(&self, _page: u32, _bytes: &mut Vec<u8>) {}
+
+    fn write_page(&mut self, _page: u32, _bytes: &[u8]) {}
+
+    fn state_bytes(&self) -> usize {
+        0
+    }
+
+    fn read_state(&self, _slot: u32, _bytes: &mut Vec<u8>) {}
+
+    fn write_state(&mut self, _slot: u32, _bytes: &[u8]) {}
+
     fn abilities(&self) -> Abilities {
         Abilities {
             generates: true,

@@ -135,18 +135,18 @@ fn bad_requests_are_refused_with_names_and_numbers() {
 
 #[test]
 fn bad_limits_are_refused() {
-    let good = Config { n_ctx: 32, max_sequences: 1, n_batch: 1, ..Config::default() };
+    let good = || Config { n_ctx: 32, max_sequences: 1, n_batch: 1, ..Config::default() };
     let refusal = |config| {
         let engine = Engine::start(Box::new(Fake::new(8, 4)), config);
         engine.err().map(|error: Error| error.to_string())
     };
-    assert_eq!(refusal(good), None);
+    assert_eq!(refusal(good()), None);
     assert_eq!(
-        refusal(Config { n_ctx: 33, ..good }).as_deref(),
+        refusal(Config { n_ctx: 33, ..good() }).as_deref(),
         Some("n_ctx is 33, but must be 1 to 32, the positions of the KV cache")
     );
-    assert!(refusal(Config { n_batch: 0, ..good }).is_some());
-    assert!(refusal(Config { max_sequences: 0, ..good }).is_some());
+    assert!(refusal(Config { n_batch: 0, ..good() }).is_some());
+    assert!(refusal(Config { max_sequences: 0, ..good() }).is_some());
 }
 
 #[test]

@@ -43,6 +43,22 @@ impl States {
         States { len, n_slots, data: vec![0.0; len * n_slots] }
     }
 
+    /// A state's floats.
+    ///
+    /// # Panics
+    /// There is no such slot.
+    pub fn state(&self, slot: u32) -> &[f32] {
+        &self.data[slot as usize * self.len..][..self.len]
+    }
+
+    /// The same, to be written.
+    ///
+    /// # Panics
+    /// There is no such slot.
+    pub fn state_mut(&mut self, slot: u32) -> &mut [f32] {
+        &mut self.data[slot as usize * self.len..][..self.len]
+    }
+
     /// # Panics
     /// Turns whose rows are not in the batch, or whose slots do not exist or are not their own.
     fn check(&self, turns: &[Turn], n_rows: usize, len: usize) {

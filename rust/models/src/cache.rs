@@ -3,7 +3,7 @@
 use farthing_kernels::kv::{KvLayer, KvShape, KvType, PAGE};
 use farthing_kernels::recurrence::States;
 
-use crate::batch::Page;
+use crate::batch::{Page, Slot};
 
 /// The pages and states of all layers.
 pub struct Cache {
@@ -71,6 +71,55 @@ impl Cache {
         for layer in &mut self.layers {
             layer.copy_page(from, to);
         }
+    }
+
+    /// Appends a page's bytes, layer by layer.
+    pub fn read_page(&self, page: Page, bytes: &mut Vec<u8>) {
+        for layer in &self.layers {
+            bytes.extend_from_slice(layer.page(page));
+        }
+    }
+
+    /// Fills a page with what [`Cache::read_page`] gave.
+    ///
+    /// # Panics
+    /// These are not as many bytes as it has.
+    pub fn write_page(&mut self, page: Page, bytes: &[u8]) {
+        let mut rest = bytes;
+        for layer in &mut self.layers {
+            let part = layer.page_mut(page);
+            let (bytes, others) = rest.split_at(part.len());
+            part.copy_from_slice(bytes);
+            rest = others;
+        }
+        assert!(rest.is_empty(), "{} bytes too many for a page", rest.len());
+    }
+
+    /// Appends a state's bytes, layer by layer.
+    pub fn read_state(&self, slot: Slot, bytes: &mut Vec<u8>) {
+        for states in self.states.iter().flat_map(|layer| [&layer.window, &layer.matrix]) {
+            for x in states.state(slot) {
+                bytes.extend_from_slice(&x.to_le_bytes());
+            }
+        }
+    }
+
+    /// Fills a state with what [`Cache::read_state`] gave.
+    ///
+    /// # Panics
+    /// These are not as many bytes as it has.
+    pub fn write_state(&mut self, slot: Slot, bytes: &[u8]) {
+        let mut rest = bytes;
+        let layers = self.states.iter_mut();
+        for states in layers.flat_map(|layer| [&mut layer.window, &mut layer.matrix]) {
+            let state = states.state_mut(slot);
+            let (bytes, others) = rest.split_at(4 * state.len());
+            for (x, bytes) in state.iter_mut().zip(bytes.as_chunks().0) {
+                *x = f32::from_le_bytes(*bytes);
+            }
+            rest = others;
+        }
+        assert!(rest.is_empty(), "{} bytes too many for a state", rest.len());
     }
 
     /// Bytes of one page in all layers.

@@ -11,10 +11,11 @@ use farthing_kernels::{Team, isa};
 
 use crate::abilities::{Abilities, Pooling};
 use crate::arch;
-use crate::batch::{Page, Run};
+use crate::batch::Run;
 use crate::cache::Cache;
 use crate::decoder::Decoder;
 use crate::error::{Error, Result};
+use crate::identity::identity;
 use crate::lora::Lora;
 use crate::memory;
 use crate::params::Params;
@@ -35,6 +36,8 @@ pub struct Options {
     pub repack: Option<bool>,
     /// How keys and values are stored.
     pub kv_type: KvType,
+    /// Bytes of the cache, pages and states, at most; less where memory has no room for it.
+    pub cache_bytes: Option<u64>,
     /// Room in bytes for pages that are kept beside those of the sequences; by default there is none, and
     /// pages are kept while sequences do not need them.
     pub kept_bytes: Option<u64>,
@@ -52,6 +55,7 @@ impl Default for Options {
             n_threads: None,
             repack: None,
             kv_type: KvType::F16,
+            cache_bytes: None,
             kept_bytes: None,
             n_checkpoints: 32,
             read_ahead: true,
@@ -72,6 +76,7 @@ pub struct Model {
     /// Bytes that the pages could have taken.
     cache_budget: u64,
     page_bytes: u64,
+    kv_type: KvType,
     repack: bool,
     _read_ahead: Option<ReadAhead>,
 }
@@ -99,6 +104,7 @@ impl Model {
         let n_ctx_train = Params::new(gguf.metadata(), None)?.size_or("context_length", 4096)?;
         let page_bytes = Cache::page_bytes(&decoder.kv_shapes(), options.kv_type);
         let budget = (memory::available() as f64 * CACHE_SHARE) as u64;
+        let budget = budget.min(options.cache_bytes.unwrap_or(u64::MAX));
         let states = decoder.states();
         let (n_states, budget) = n_states(Cache::state_bytes(&states), options, budget)?;
         let most = (budget / page_bytes.max(1)) as usize;
@@ -140,6 +146,7 @@ impl Model {
             is_fitted: options.n_ctx.is_none() && n_ctx < usual,
             cache_budget: budget,
             page_bytes,
+            kv_type: options.kv_type,
             repack,
             _read_ahead: read_ahead,
         })
@@ -203,6 +210,11 @@ impl Model {
         self.page_bytes
     }
 
+    /// Bytes of a state in all layers.
+    pub fn state_bytes(&self) -> u64 {
+        Cache::state_bytes(&self.decoder.states())
+    }
+
     /// Threads at work in a pass.
     pub fn n_threads(&self) -> usize {
         self.team.n_threads()
@@ -233,9 +245,19 @@ impl Model {
         self.team.interrupt()
     }
 
-    /// Copies all that a page holds to another one.
-    pub fn copy_page(&mut self, from: Page, to: Page) {
-        self.cache.copy_page(from, to);
+    /// A number that changes with whatever changes what pages and states mean, for the file it was loaded from.
+    pub fn identity(&self, gguf: &Gguf) -> u128 {
+        identity(gguf, &self.decoder, self.kv_type)
+    }
+
+    /// The pages and states.
+    pub fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// The same, to be written.
+    pub fn cache_mut(&mut self) -> &mut Cache {
+        &mut self.cache
     }
 
     /// Keeps the threads spinning between passes, or lets them sleep.

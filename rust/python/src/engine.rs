@@ -1,9 +1,10 @@
 //! `Engine`: a loaded model and the thread that runs it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use farthing_engine::{Config, EmbeddingRequest, Engine, Forward};
+use farthing_engine::{Config, DiskCache, EmbeddingRequest, Engine, Forward};
 use farthing_models::{Lora, Model, Options, check_draft_vocabulary};
 use numpy::{PyArray1, PyArray2, PyArrayMethods};
 use pyo3::prelude::*;
@@ -36,7 +37,8 @@ impl PyEngine {
     #[pyo3(signature = (
         gguf, *, draft=None, n_ctx=None, n_threads=None, kv_type="f16", max_sequences=8,
         n_batch=512, max_queue=None, max_gap_ms=None, repack=None, n_draft_max=16,
-        prompt_lookup=true, prefix_cache_bytes=None, ctx_checkpoints=32
+        prompt_lookup=true, prefix_cache_bytes=None, ctx_checkpoints=32,
+        prefix_cache_dir=None, prefix_cache_disk_bytes=8 << 30, kv_cache_bytes=None
     ))]
     fn new(
         py: Python<'_>,
@@ -54,6 +56,9 @@ impl PyEngine {
         prompt_lookup: bool,
         prefix_cache_bytes: Option<i64>,
         ctx_checkpoints: i64,
+        prefix_cache_dir: Option<PathBuf>,
+        prefix_cache_disk_bytes: i64,
+        kv_cache_bytes: Option<i64>,
     ) -> PyResult<PyEngine> {
         let options = Options {
             n_ctx: n_ctx.map(|n| params::count("n_ctx", n)).transpose()?,
@@ -61,6 +66,9 @@ impl PyEngine {
             n_sequences: params::count("max_sequences", max_sequences)?,
             kv_type: params::kv_type(kv_type)?,
             repack,
+            cache_bytes: kv_cache_bytes
+                .map(|n| params::count("kv_cache_bytes", n).map(|n| n as u64))
+                .transpose()?,
             kept_bytes: prefix_cache_bytes
                 .map(|n| params::count_or_none("prefix_cache_bytes", n).map(|n| n as u64))
                 .transpose()?,
@@ -72,6 +80,8 @@ impl PyEngine {
         let max_queue =
             max_queue.map_or(Ok(usize::MAX), |n| params::at_least("max_queue", n, 0))?;
         let max_gap = max_gap_ms.map(|ms| params::milliseconds("max_gap_ms", ms)).transpose()?;
+        let disk_bytes =
+            params::count_or_none("prefix_cache_disk_bytes", prefix_cache_disk_bytes)? as u64;
         if let Some(draft) = draft {
             detached(py, || check_draft_vocabulary(gguf.file(), draft.file()))?;
         }
@@ -93,6 +103,11 @@ impl PyEngine {
             kept_pages: kept_pages(options.kept_bytes, model.page_bytes()),
             max_queue,
             max_gap,
+            disk: prefix_cache_dir.map(|folder| DiskCache {
+                folder,
+                max_bytes: disk_bytes,
+                identity: model.identity(gguf.file()),
+            }),
         };
         let info = describe(py, &model, &options, &config)?;
         let lora = model.lora();
@@ -227,6 +242,14 @@ impl PyEngine {
         })
     }
 
+    /// What the user should hear of; waits up to `timeout` seconds for the first text. `None` when the
+    /// engine is closed and there are no more. For a thread of its own: signals do not end it.
+    fn wait_notices(&self, py: Python<'_>, timeout: f64) -> PyResult<Option<Vec<String>>> {
+        let engine = self.engine.get()?;
+        let timeout = params::seconds("timeout", timeout)?;
+        detached(py, || Ok::<_, PyErr>(engine.wait_notices(timeout)))
+    }
+
     /// Ends all requests as cancelled and frees the memory. False where it could not wait for the
     /// end: in a forked child, where it does nothing, and within a `logits_processor`.
     fn close(&self, py: Python<'_>) -> PyResult<bool> {
@@ -285,5 +308,7 @@ fn describe<'py>(
     info.set_item("kv_bytes_per_token", model.page_bytes() / model.page_len() as u64)?;
     info.set_item("kv_bytes_available", model.cache_budget())?;
     info.set_item("kv_bytes", model.n_pages() as u64 * model.page_bytes())?;
+    let files = config.disk.as_ref().map(DiskCache::model_folder);
+    info.set_item("prefix_cache_folder", files)?;
     Ok(info)
 }

@@ -13,7 +13,7 @@ use farthing_engine::{
     Config, Engine, FinishReason, Forward, ForwardError, Handle, Output, Request, Sampling,
     Timings, Usage,
 };
-use farthing_models::{Abilities, Page, Pooling, Rows, Run, Wants};
+use farthing_models::{Abilities, Page, Pooling, Rows, Run, Slot, Wants};
 
 pub const N_VOCAB: usize = 50;
 pub const SECOND: Duration = Duration::from_secs(1);
@@ -209,6 +209,45 @@ impl Forward for Fake {
     fn copy_page(&mut self, from: Page, to: Page) {
         let (from, to) = (from as usize * self.page_len, to as usize * self.page_len);
         self.memory.copy_within(from..from + self.page_len, to);
+    }
+
+    fn page_bytes(&self) -> usize {
+        8 * self.page_len
+    }
+
+    fn read_page(&self, page: Page, bytes: &mut Vec<u8>) {
+        for place in &self.memory[page as usize * self.page_len..][..self.page_len] {
+            let (position, token) = place.expect("only full pages are read");
+            bytes.extend((position as u32).to_le_bytes().into_iter().chain(token.to_le_bytes()));
+        }
+    }
+
+    fn write_page(&mut self, page: Page, bytes: &[u8]) {
+        assert_eq!(bytes.len(), self.page_bytes());
+        let place = &mut self.memory[page as usize * self.page_len..][..self.page_len];
+        for (place, bytes) in place.iter_mut().zip(bytes.chunks_exact(8)) {
+            let number = |b: &[u8]| u32::from_le_bytes(b.try_into().expect("four bytes"));
+            *place = Some((number(&bytes[..4]) as usize, number(&bytes[4..])));
+        }
+    }
+
+    fn state_bytes(&self) -> usize {
+        4 * (1 + self.page_len * self.n_pages)
+    }
+
+    fn read_state(&self, slot: Slot, bytes: &mut Vec<u8>) {
+        let seen = self.states[slot as usize].as_ref().expect("a state");
+        let mut numbers = vec![seen.len() as u32];
+        numbers.extend(seen);
+        numbers.resize(self.state_bytes() / 4, 0);
+        bytes.extend(numbers.iter().flat_map(|x| x.to_le_bytes()));
+    }
+
+    fn write_state(&mut self, slot: Slot, bytes: &[u8]) {
+        assert_eq!(bytes.len(), self.state_bytes());
+        let number = |b: &[u8]| u32::from_le_bytes(b.try_into().expect("four bytes"));
+        let numbers: Vec<u32> = bytes.chunks_exact(4).map(number).collect();
+        self.states[slot as usize] = Some(numbers[1..][..numbers[0] as usize].to_vec());
     }
 
     fn abilities(&self) -> Abilities {
