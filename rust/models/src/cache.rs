@@ -130,3 +130,29 @@ impl Cache {
     /// Positions in a page.
     pub const PAGE: usize = PAGE;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_and_states_are_read_and_written() {
+        let shapes = [(1, 16, 16), (2, 32, 16)];
+        let shapes = shapes.map(|(heads, k_dim, v_dim)| KvShape { heads, k_dim, v_dim });
+        let states = [(3, 5), (0, 7)].map(|(window, matrix)| StateShape { window, matrix });
+        let mut cache = Cache::new((&shapes, KvType::F16, 3), (&states, 2));
+        let bytes = |n: u64| (0..n).map(|i| (i % 120) as u8).collect::<Vec<u8>>();
+        let page = bytes(Cache::page_bytes(&shapes, KvType::F16));
+        let state = bytes(Cache::state_bytes(&states));
+        assert_eq!(state.len(), 4 * 15);
+        cache.write_page(1, &page);
+        cache.write_state(1, &state);
+        for (number, is_written) in [(0, false), (1, true)] {
+            let (mut pages, mut slots) = (vec![7], vec![8]);
+            cache.read_page(number, &mut pages);
+            cache.read_state(number, &mut slots);
+            assert_eq!((pages.len(), slots.len()), (page.len() + 1, state.len() + 1));
+            assert_eq!((pages[1..] == page, slots[1..] == state), (is_written, is_written));
+        }
+    }
+}
