@@ -50,6 +50,15 @@ impl<'a> Candidates<'a> {
         }
     }
 
+    /// Changes every logit; minus infinity must stay what it is.
+    pub fn map(&mut self, change: impl Fn(f32) -> f32) {
+        if self.listed {
+            self.list.iter_mut().for_each(|candidate| candidate.logit = change(candidate.logit));
+        } else {
+            self.logits.iter_mut().for_each(|logit| *logit = change(*logit));
+        }
+    }
+
     /// The logit of a token, if it may still be chosen.
     pub fn logit(&self, id: u32) -> Option<f32> {
         if self.listed {
@@ -144,19 +153,40 @@ impl<'a> Candidates<'a> {
     /// nothing but them and that number.
     pub fn draw(&mut self, uniform: impl FnOnce() -> f64) -> Option<u32> {
         let softmax = self.softmax()?;
-        let list = self.list();
-        list.sort_unstable_by_key(|c| c.id);
         let target = uniform() * softmax.total;
+        if !self.listed {
+            return draw_from(self.logits, &softmax, target);
+        }
+        self.list.sort_unstable_by_key(|c| c.id);
         let mut sum = 0.0;
-        for candidate in list.iter() {
+        for candidate in self.list.iter() {
             sum += softmax.weight(candidate.logit);
             if sum > target {
                 return Some(candidate.id);
             }
         }
         // Only rounding leads here.
-        list.iter().rev().find(|c| softmax.weight(c.logit) > 0.0).map(|c| c.id)
+        self.list.iter().rev().find(|c| softmax.weight(c.logit) > 0.0).map(|c| c.id)
     }
+}
+
+/// The first token with which the sum of the weights is more than `target`.
+fn draw_from(logits: &[f32], softmax: &Softmax, target: f64) -> Option<u32> {
+    let mut sum = 0.0;
+    for (i, block) in logits.chunks(BLOCK).enumerate() {
+        let with = sum + softmax.weights(block);
+        if with > target {
+            for (id, &logit) in (i * BLOCK..).zip(block) {
+                sum += softmax.weight(logit);
+                if sum > target {
+                    return Some(id as u32);
+                }
+            }
+        }
+        sum = with;
+    }
+    // Only rounding leads here.
+    logits.iter().rposition(|&logit| softmax.weight(logit) > 0.0).map(|id| id as u32)
 }
 
 impl Sixteens for Candidates<'_> {
@@ -326,6 +356,25 @@ mod tests {
         let mut forbidden = [inf; 2];
         assert_eq!(Candidates::new(&mut forbidden, &mut list).best(1), []);
         assert_eq!(Candidates::new(&mut forbidden, &mut list).draw(|| 0.0), None);
+    }
+
+    #[test]
+    fn draws_are_the_same_listed_or_not() {
+        let mut rng = Rng::new(17);
+        let (mut list, mut other) = (Vec::new(), Vec::new());
+        for n in [1, 16, 127, 128, 129, 3000] {
+            for i in 0..200 {
+                let mut logits: Vec<f32> = (0..n).map(|_| (rng.uniform() * 9.0) as f32).collect();
+                (0..n).step_by(3).skip(1).for_each(|id| logits[id] = f32::NEG_INFINITY);
+                let mut same = logits.clone();
+                let at = [rng.uniform(), 0.0, 1.0][(i % 5).min(2)];
+                let unlisted = Candidates::new(&mut logits, &mut list).draw(|| at);
+                let mut listed = Candidates::new(&mut same, &mut other);
+                listed.list();
+                assert!(unlisted.is_some_and(|id| logits[id as usize] > f32::NEG_INFINITY));
+                assert_eq!(listed.draw(|| at), unlisted, "{at} of {n}");
+            }
+        }
     }
 
     #[test]

@@ -62,6 +62,17 @@ impl Softmax {
         f64::from(exp(at_least(logit - self.max, LEAST)))
     }
 
+    /// The sum of the weights of some logits.
+    pub fn weights(&self, logits: &[f32]) -> f64 {
+        let mut totals = [0f64; 16];
+        logits.each16(|chunk| {
+            for (total, &x) in totals.iter_mut().zip(chunk) {
+                *total += f64::from(exp(at_least(x - self.max, LEAST)));
+            }
+        });
+        totals.iter().sum()
+    }
+
     pub fn probability(&self, logit: f32) -> f64 {
         self.weight(logit) / self.total
     }

@@ -7,6 +7,7 @@
 use super::Sampling;
 use super::candidates::Candidates;
 use super::chain::{Effect, Place, Stage};
+use super::softmax::max;
 
 struct Constant {
     t: f32,
@@ -59,11 +60,15 @@ fn divide(candidates: &mut Candidates, t: f32) {
     if t <= 0.0 {
         return candidates.keep_best(1);
     }
-    let list = candidates.list();
-    let max = list.iter().map(|c| c.logit).fold(f32::NEG_INFINITY, f32::max);
-    for candidate in list {
+    let greatest = max(candidates);
+    if greatest == f32::NEG_INFINITY {
+        return;
+    }
+    match (greatest / t).is_finite() {
+        // As they are: a penalty that comes later goes by their signs.
+        true => candidates.map(|logit| logit / t),
         // Relative to the best, so that a tiny t gives no infinity.
-        candidate.logit = (candidate.logit - max) / t;
+        false => candidates.map(|logit| (logit - greatest) / t),
     }
 }
 
@@ -87,9 +92,17 @@ mod tests {
         let at = |temperature| probabilities(Sampling { temperature, ..Sampling::default() });
         assert!(close(&at(1.0), &[9.0, 3.0, 1.0].map(|x| x / 13.0)));
         assert!(close(&at(0.5), &[81.0, 9.0, 1.0].map(|x| x / 91.0)));
-        assert!(close(&at(1e-40), &[1.0, 0.0, 0.0]));
+        assert!(close(&at(1e-40), &[1.0]));
         assert!(close(&at(0.0), &[1.0]));
         assert!(close(&at(-3.0), &[1.0]));
+    }
+
+    #[test]
+    fn signs_stay() {
+        let sampling = Sampling { temperature: 0.5, ..Sampling::default() };
+        let left = naive::apply(&[2.0, f32::NEG_INFINITY, -1.0], build(&sampling));
+        assert_eq!(left.iter().map(|c| c.logit).collect::<Vec<_>>(), [4.0, -2.0]);
+        assert!(naive::apply(&[f32::NEG_INFINITY; 3], build(&sampling)).is_empty());
     }
 
     #[test]

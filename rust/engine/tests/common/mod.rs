@@ -162,7 +162,8 @@ impl Fake {
         run.pages[position / self.page_len] as usize * self.page_len + position % self.page_len
     }
 
-    fn logits_after(&self, seen: &[u32]) -> Vec<f32> {
+    /// What it gives after these tokens.
+    pub fn logits_after(&self, seen: &[u32]) -> Vec<f32> {
         let mut logits = logits_after(seen);
         if seen.len() > self.order {
             let some = logits_after(&seen[seen.len() - self.order..]);
