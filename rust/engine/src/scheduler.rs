@@ -69,6 +69,18 @@ pub(crate) enum Move {
     Save(Unsaved),
 }
 
+impl Step {
+    /// A step for each run. The copies are done.
+    pub fn apart(&self) -> impl Iterator<Item = Step> {
+        let alone = |(&id, run): (&u64, &Run)| Step {
+            ids: vec![id],
+            runs: vec![run.clone()],
+            copies: Vec::new(),
+        };
+        self.ids.iter().zip(&self.runs).map(alone)
+    }
+}
+
 /// What becomes of a sequence after its run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {

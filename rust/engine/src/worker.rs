@@ -288,7 +288,6 @@ impl Worker {
             self.set_awake(!self.stalled);
             return;
         }
-        let start = self.model.clock();
         let step = self.scheduler.plan(budget);
         self.make_moves();
         debug_assert!(!step.runs.is_empty(), "there is always a sequence that fits");
@@ -299,24 +298,34 @@ impl Worker {
                 job.start(sequence, &mut self.masks);
             }
         }
+        self.compute(&step);
+    }
+
+    /// Computes what is planned, and hands out the rows. After a failure each run is tried alone, so
+    /// that of those who share a pass only who is at fault ends.
+    fn compute(&mut self, step: &Step) {
+        let start = self.model.clock();
         let flags = step.ids.iter().filter_map(|id| self.jobs.get(id));
         if !self.shared.gate.begin(flags.map(|job| job.flag().clone()).collect()) {
             return;
         }
-        let result = self.forward(&step);
+        let result = self.forward(step);
         self.shared.gate.end();
         match result {
             Ok(()) => {
                 let n_tokens: usize = step.runs.iter().map(|run| run.tokens.len()).sum();
                 let n_rows: usize = step.runs.iter().map(Run::n_rows).sum();
                 self.pace.note(n_tokens, self.model.clock() - start);
-                self.absorb(&step);
+                self.absorb(step);
                 if n_tokens == n_rows {
                     self.costs.learn(n_tokens, (self.model.clock() - start).as_secs_f64());
                 }
             }
             // Who was waiting for it is swept; for others it is planned again.
             Err(ForwardError::Interrupted) => {}
+            Err(ForwardError::Failed(_)) if step.runs.len() > 1 => {
+                step.apart().for_each(|alone| self.compute(&alone));
+            }
             Err(ForwardError::Failed(message)) => {
                 for &id in &step.ids {
                     self.end(id, false, |job| job.fail(message.clone()));

@@ -135,6 +135,34 @@ fn a_failing_pass_ends_its_requests_and_no_others() {
 }
 
 #[test]
+fn who_shares_a_pass_with_one_that_fails_loses_nothing() {
+    for (n_states, bad) in [(0, PANICS), (0, FAILS), (16, PANICS), (16, FAILS)] {
+        let fake = Fake::new(64, 4).with_states(n_states);
+        let engine = fake.start(6, 64);
+        let (good, failing, evaluations) = fake.while_paused(|| {
+            let submit = |tokens| engine.submit(greedy(tokens, 5)).expect("valid");
+            let good = [1, 2, 3].map(|seed| submit(prompt(seed, 9)));
+            let failing = [submit(vec![1, 2, bad]), submit([prompt(4, 20), vec![bad]].concat())];
+            let texts = [vec![3, bad], prompt(5, 9)];
+            (good, failing, texts.map(|text| engine.evaluate(text).expect("valid")))
+        });
+        for (handle, seed) in good.iter().zip(1..) {
+            assert_eq!(collect(handle).tokens, continuation(&prompt(seed, 9), 5));
+        }
+        for handle in &failing {
+            assert!(!collect(handle).error().is_empty());
+        }
+        let [broken, whole] = evaluations.map(|evaluation| evaluation.wait(10 * SECOND));
+        assert!(matches!(broken, Some(Err(Error::Failed(_)))));
+        assert!(
+            whole == Some(Ok((1..=9).flat_map(|n| logits_after(&prompt(5, 9)[..n])).collect()))
+        );
+        assert!(fake.run_lengths().iter().any(|lengths| lengths.len() > 3), "they share passes");
+        wait_until("all is over", || engine.status().used_pages == 0);
+    }
+}
+
+#[test]
 fn forbidding_all_tokens_is_an_error() {
     let engine = Fake::new(8, 4).start(1, 8);
     let mut request = greedy(vec![1], 5);
