@@ -100,6 +100,8 @@ def __getattr__(name: str) -> Any:
 
         value: Any = version("farthing")
     elif name in _LAZY:
+        # First, as its error is the clear one where it cannot be loaded; numpy's would not be.
+        importlib.import_module("farthing._native")
         value = getattr(importlib.import_module(_LAZY[name]), name)
     else:
         raise AttributeError(f"module 'farthing' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Ctrl-C, the end of the interpreter, and forks: each in a process of its own."""
+"""Ctrl-C, the end of the interpreter, forks and subinterpreters: each in a process of its own."""
 
 from __future__ import annotations
 
@@ -198,3 +198,26 @@ def test_processes_of_a_pool(slow_path: Path, tmp_path: Path, method: str) -> No
         [*command, method, str(slow_path)], capture_output=True, text=True, timeout=60
     )
     assert (done.returncode, done.stderr, done.stdout) == (0, "", "end\n")
+
+
+SUBINTERPRETER = """
+try:
+    import _interpreters
+except ImportError:
+    import _xxsubinterpreters as _interpreters
+inner = f"import os, sys; sys.path[:] = {sys.path!r}; import farthing" + '''
+try:
+    farthing.Model
+except ImportError as error:
+    os.write(1, str(error).encode())
+'''
+number = _interpreters.create()
+_interpreters.run_string(number, inner)
+_interpreters.destroy(number)
+assert len(model.generate(DECODE, max_tokens=3).tokens) == 3
+"""
+
+
+def test_a_subinterpreter_is_refused(slow_path: Path) -> None:
+    said = run(slow_path, SUBINTERPRETER)
+    assert "farthing._native does not support loading in subinterpreters" in said

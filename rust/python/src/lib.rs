@@ -23,6 +23,8 @@ mod wait;
 /// The module; its types are declared in `python/farthing/_native.pyi`.
 #[pyo3::pymodule(gil_used = false)]
 mod _native {
+    use pyo3::prelude::*;
+
     #[pymodule_export]
     use crate::adapter::PyAdapter;
     #[pymodule_export]
@@ -45,4 +47,9 @@ mod _native {
     use crate::token_bytes::PyTokenBytes;
     #[pymodule_export]
     use crate::token_model::PyTokenModel;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::process::expect_main_interpreter(module.py())
+    }
 }

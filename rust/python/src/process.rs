@@ -1,9 +1,11 @@
-//! Values that belong to the process that made them.
+//! Values that belong to the process that made them, and the interpreter that a process began with.
 
 use std::mem;
 use std::process;
 use std::sync::Arc;
 
+use pyo3::exceptions::PyImportError;
+use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::error::FarthingError;
@@ -46,4 +48,18 @@ impl<T> Drop for Owned<T> {
             mem::forget(Arc::clone(&self.value));
         }
     }
+}
+
+/// Raises `ImportError` in a subinterpreter: the types, and the engine's threads that call Python, are
+/// those of the main one. From Python 3.12 on, Python itself refuses before this is called.
+pub fn expect_main_interpreter(_py: Python<'_>) -> PyResult<()> {
+    // SAFETY: this thread is attached to an interpreter, which outlives the call.
+    let id = unsafe { ffi::PyInterpreterState_GetID(ffi::PyInterpreterState_Get()) };
+    if id == 0 {
+        return Ok(());
+    }
+    Err(PyImportError::new_err(format!(
+        "farthing._native does not support loading in subinterpreters, and this is interpreter {id}; \
+         load models in the main one, or in processes of their own"
+    )))
 }
