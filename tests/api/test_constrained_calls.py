@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -188,12 +189,18 @@ def test_any_arguments_are_arguments_of_a_tool_without_a_schema(demo: Model, nam
     ],
 )
 def test_parameters_that_cannot_be_expressed(
-    demo: Model, form: str, parameters: dict[str, Any], message: str
+    demo: Model,
+    form: str,
+    parameters: dict[str, Any],
+    message: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    function = {"name": "do", "parameters": parameters}
+    function = {"name": "do", "parameters": parameters, "strict": True}
     for choice in ("auto", "required"):
         with pytest.raises(RequestError, match=message):
             demo.chat(MESSAGES, tools=[function], tool_format=form, tool_choice=choice)
-    lenient = [{"type": "function", "function": {**function, "strict": False}}]
+    del function["strict"]
+    lenient = [{"type": "function", "function": function}]
     answer = demo.chat(MESSAGES, tools=lenient, tool_format=form, max_tokens=1)
     assert len(answer.tokens) == 1
+    assert re.search(message, caplog.text)

@@ -23,8 +23,9 @@ class ChatOptions(GenerateOptions, total=False):
     tools: Sequence[Mapping[str, Any] | Callable[..., Any]] | None
     """As in OpenAI's API, or Python functions with type hints and docstrings.
 
-    Arguments of calls are valid by the schema of the tool's parameters. A schema that cannot be
-    enforced raises RequestError; with `"strict": False` in the tool, its arguments are free then.
+    Arguments of calls are valid by the schema of the tool's parameters. Where a schema cannot be
+    enforced, arguments are free and a warning is logged; with `"strict": True` in the tool it raises
+    RequestError.
     """
     tool_choice: str | Mapping[str, Any] | None
     """"auto" (default), "none", "required", or `{"type": "function", "function": {"name": ...}}`.

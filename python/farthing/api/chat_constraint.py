@@ -28,7 +28,8 @@ def chat_constraint(
 
     Calls are constrained from where they begin: their arguments are valid by the tools' schemas.
     `several` says whether there may be more than one call. Raises RequestError for what cannot be
-    expressed; a tool that says `"strict": False` then may have any arguments.
+    expressed in a tool that says `"strict": True`; any other tool then may have any arguments, with a
+    warning.
     """
     vocabulary = tokenizer.for_grammars
     if prompt.form is not None and prompt.plan.tools is not None:
@@ -106,7 +107,7 @@ class _Calls:
                 self._compiled(self._tools, [name], None)
             except RequestError as error:
                 message = f"the parameters of tool {name!r}: {str(error).removeprefix('lark: ')}"
-                if name not in self._tools.lenient:
+                if name in self._tools.strict:
                     raise RequestError(message) from None
                 logger.warning("%s; its arguments may be anything", message)
                 schemas[name] = {}

@@ -60,6 +60,14 @@ pub(crate) struct Step {
     pub runs: Vec<Run>,
 }
 
+impl Step {
+    /// A step for each run.
+    pub fn apart(&self) -> impl Iterator<Item = Step> {
+        let alone = |(&id, run): (&u64, &Run)| Step { ids: vec![id], runs: vec![run.clone()] };
+        self.ids.iter().zip(&self.runs).map(alone)
+    }
+}
+
 /// What is to be done with pages and slots before any is written, in this order.
 #[derive(Debug)]
 pub(crate) enum Move {
@@ -67,18 +75,6 @@ pub(crate) enum Move {
     Copy { from: Page, to: Page },
     /// Saves what is about to be lost.
     Save(Unsaved),
-}
-
-impl Step {
-    /// A step for each run. The copies are done.
-    pub fn apart(&self) -> impl Iterator<Item = Step> {
-        let alone = |(&id, run): (&u64, &Run)| Step {
-            ids: vec![id],
-            runs: vec![run.clone()],
-            copies: Vec::new(),
-        };
-        self.ids.iter().zip(&self.runs).map(alone)
-    }
 }
 
 /// What becomes of a sequence after its run.

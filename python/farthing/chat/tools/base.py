@@ -24,8 +24,8 @@ class ToolSet:
 
     schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Name -> JSON schema of its parameters."""
-    lenient: frozenset[str] = frozenset()
-    """The tools that say `"strict": False`."""
+    strict: frozenset[str] = frozenset()
+    """The tools that say `"strict": True`."""
 
     @classmethod
     def of(cls, tools: Sequence[Mapping[str, Any]] | None) -> ToolSet:
@@ -34,7 +34,7 @@ class ToolSet:
         named = [function for function in functions if "name" in function]
         return cls(
             {function["name"]: function.get("parameters") or {} for function in named},
-            frozenset(function["name"] for function in named if function.get("strict") is False),
+            frozenset(function["name"] for function in named if function.get("strict") is True),
         )
 
     def knows(self, name: str) -> bool:
