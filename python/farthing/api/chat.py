@@ -24,8 +24,8 @@ class ChatOptions(GenerateOptions, total=False):
     """As in OpenAI's API, or Python functions with type hints and docstrings.
 
     Arguments of calls are valid by the schema of the tool's parameters. Where a schema cannot be
-    enforced, arguments are free and a warning is logged; with `"strict": True` in the tool it raises
-    RequestError.
+    enforced, arguments are free and a warning is logged; with `"strict": True` in the tool it
+    raises RequestError.
     """
     tool_choice: str | Mapping[str, Any] | None
     """"auto" (default), "none", "required", or `{"type": "function", "function": {"name": ...}}`.

@@ -28,8 +28,8 @@ def chat_constraint(
 
     Calls are constrained from where they begin: their arguments are valid by the tools' schemas.
     `several` says whether there may be more than one call. Raises RequestError for what cannot be
-    expressed in a tool that says `"strict": True`; any other tool then may have any arguments, with a
-    warning.
+    expressed in a tool that says `"strict": True`; any other tool then may have any arguments,
+    with a warning.
     """
     vocabulary = tokenizer.for_grammars
     if prompt.form is not None and prompt.plan.tools is not None:
