@@ -45,10 +45,19 @@ class Backend(Protocol):
 
 
 class Farthing:
-    """The library's asyncio API, in this process."""
+    """The library's asyncio API, in this process.
+
+    Without prompt lookup: models of random weights repeat themselves, which would count as speed.
+    """
 
     def __init__(self, path: Path, n_ctx: int, n_parallel: int, threads: int) -> None:
-        self._model = Model(path, n_ctx=n_ctx, max_sequences=n_parallel, n_threads=threads)
+        self._model = Model(
+            path,
+            n_ctx=n_ctx,
+            max_sequences=n_parallel,
+            n_threads=threads,
+            prompt_lookup=False,
+        )
         self.n_vocab = int(self._model.info["n_vocab"])
 
     def __enter__(self) -> Farthing:
