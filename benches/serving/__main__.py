@@ -12,7 +12,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from backends import Farthing, LlamaServer
@@ -22,6 +24,8 @@ from workloads import agents, streams
 def main() -> None:
     """Run it."""
     options = _parse(sys.argv[1:])
+    # So that a server ends with us.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     counts = options.counts if options.workload == "streams" else [options.agents]
     if options.workload == "streams":
         n_ctx = options.prompt + options.gen + 8
@@ -33,7 +37,7 @@ def main() -> None:
         if options.program == "farthing"
         else LlamaServer(*settings, program=options.server, flags=options.flags)
     )
-    with backend:
+    with closing(backend):
         if options.workload == "streams":
             work = streams(backend, counts, options.prompt, options.gen)
         else:

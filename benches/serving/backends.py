@@ -11,7 +11,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Protocol
 
 from farthing import Model
@@ -60,15 +59,8 @@ class Farthing:
         )
         self.n_vocab = int(self._model.info["n_vocab"])
 
-    def __enter__(self) -> Farthing:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Free the memory."""
         self._model.close()
 
     async def answer(self, prompt: Sequence[int], n_gen: int) -> Answer:
@@ -107,18 +99,22 @@ class LlamaServer:
             *("--no-webui", *flags),
         ]
         self._log = tempfile.TemporaryFile()  # noqa: SIM115, closed with the server
-        self.n_vocab = 0
-
-    def __enter__(self) -> LlamaServer:
         self._process = subprocess.Popen(
             self._command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log
         )
+        try:
+            self.n_vocab = self._wait()
+        except BaseException:
+            self.close()
+            raise
+
+    def _wait(self) -> int:
+        """Wait until it answers; how many tokens its model knows."""
         end = time.perf_counter() + START_SECONDS
         while True:
             if self._process.poll() is not None or time.perf_counter() > end:
                 self._log.seek(0)
                 said = self._log.read().decode("utf-8", "replace").splitlines()[-5:]
-                self._process.kill()
                 raise SystemExit(f"{self._command[0]} did not start: {' / '.join(said)}")
             try:
                 models = asyncio.run(_get(self._port, "/v1/models"))
@@ -126,17 +122,12 @@ class LlamaServer:
                 time.sleep(0.1)
                 continue
             if "data" in models:
-                self.n_vocab = int(models["data"][0]["meta"]["n_vocab"])
-                return self
+                return int(models["data"][0]["meta"]["n_vocab"])
             time.sleep(0.1)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._process.terminate()
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
         self._process.wait()
         self._log.close()
 

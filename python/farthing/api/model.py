@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import logging
-import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, partial
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from farthing import _native
-from farthing.api.at_exit import close_at_exit
 from farthing.api.breakers import BreakerSets
 from farthing.api.chat import NAMES as CHAT_NAMES
 from farthing.api.chat import ChatSoFar, prepare_chat, shown_tokens
 from farthing.api.chat_constraint import chat_constraint
 from farthing.api.chat_stream import ChatStream
-from farthing.api.dispatch import Dispatcher
 from farthing.api.embedding import await_them, encode_texts, no_vectors, normalized, wait_for
 from farthing.api.generation import Generation, Piece, Pieces
-from farthing.api.locate import locate
-from farthing.api.lora import Adapters
-from farthing.api.notices import Notices, log_prefix_files
+from farthing.api.loaded import Loaded
 from farthing.api.reranking import TEMPLATE, checked, pair_ids, ranked
 from farthing.api.sampling import Prepared, prepare
-from farthing.api.starting import Starter, Starting, on_loop
+from farthing.api.starting import Starting, on_loop
 from farthing.api.stream import TokenStream
 from farthing.api.text import NoText, TextSoFar
 from farthing.api.together import Together, all_of, copies, first_of, reusable
@@ -38,17 +31,13 @@ if TYPE_CHECKING:
     from farthing.api.chat import ChatOptions
     from farthing.api.constraint import Source
     from farthing.api.embedding import Vectors
-    from farthing.api.lora import Choice, Files
+    from farthing.api.lora import Choice
     from farthing.api.sampling import GenerateOptions
-    from farthing.chat import ChatTemplate
     from farthing.chat.format import ChatFormat
-    from farthing.tokenization import Tokenizer
     from farthing.types import Completion, Message, Pooling, RankedDocument
 
-logger = logging.getLogger("farthing")
 
-
-class Model:
+class Model(Loaded):
     """A model in memory and the engine that runs it, for any number of threads and event loops.
 
     Requests made at the same time are computed together. The methods beginning with `a` and
@@ -59,141 +48,6 @@ class Model:
     `close()`, the end of a `with` block or dropping the last reference end all requests and free
     the memory. A forked child cannot use its parent's models: it gets FarthingError.
     """
-
-    def __init__(
-        self,
-        name: str | os.PathLike[str],
-        *,
-        draft: str | os.PathLike[str] | None = None,
-        n_ctx: int | None = None,
-        n_threads: int | None = None,
-        kv_type: str = "f16",
-        kv_cache_bytes: int | None = None,
-        max_sequences: int = 8,
-        n_batch: int = 512,
-        max_queue: int | None = 1024,
-        max_gap_ms: float | None = 100.0,
-        repack: bool | None = None,
-        n_draft_max: int = 16,
-        prompt_lookup: bool = True,
-        prefix_cache_bytes: int | None = None,
-        ctx_checkpoints: int = 32,
-        lora: Files | None = None,
-        context_shift: bool = False,
-        prefix_cache_dir: str | os.PathLike[str] | None = None,
-        prefix_cache_disk_bytes: int = 8 << 30,
-    ) -> None:
-        """Load a GGUF file.
-
-        `name` is a path, the first part's for a split file, or "demo" for the model inside this
-        package. `n_ctx` is the longest sequence in tokens (default: the model's, fitted to
-        memory), `n_threads` the number of computing threads (default: what this process may use,
-        see `farthing show --cpu`), `kv_type` the type of the KV cache, of keys
-        and values ("f32", "f16", "bf16", "q8_0" or "q4_0", of 32 to 4.5 bits a number),
-        `kv_cache_bytes` a bound of its memory (default: room for `max_sequences` of the longest, as
-        far as memory goes; where less is there, requests take turns),
-        `max_sequences` how many requests are computed at a time, `n_batch` how many tokens a pass
-        computes, `max_queue` how many requests may wait beside those (None: any number; one more
-        raises QueueFullError), `max_gap_ms` about how long, in milliseconds, a running generation
-        waits for its next token while prompts of others are computed: they are computed in pieces
-        that take no longer, though of no less than 16 tokens (None: in pieces of `n_batch`, which
-        is up to a third faster for them), `repack` whether weights are rearranged in memory at
-        their second use (default: if they take up to 40 % of what is available; results are the
-        same), which is faster than the file's own order but is not shared with other processes.
-
-        Tokens are guessed and computed several in a pass, up to `n_draft_max` for a request and as
-        many as pay: the text is the same, sooner where guesses are right. 0 switches it off. With
-        `prompt_lookup` guesses are the tokens that came after the same ones earlier in the prompt
-        or the answer; `draft` names a smaller model with the same vocabulary that guesses where
-        those do not help. Models with recurrent layers go without.
-
-        What requests have computed is kept for those that begin with the same tokens: by default
-        as long as no other request needs the memory of the KV cache; with `prefix_cache_bytes` the
-        KV cache is so many bytes larger, and no more are kept; 0 keeps and shares nothing.
-        `ctx_checkpoints` is how many states are kept in models with recurrent layers, which can go
-        on only from those.
-
-        With `prefix_cache_dir`, a folder, it is also kept in files there, so that another process,
-        or this one after a restart, need not compute it again: whole pages of 64 tokens, written
-        while nothing else is to do, when they leave memory and by `close`. The folder may be shared
-        by models and by processes; what has not been used for longest is removed when there are
-        more than `prefix_cache_disk_bytes`. The prompts can be read from the files, by this user
-        alone. Files that are damaged or cannot be written are ignored with a warning in the log;
-        those of other models and versions are never looked at.
-
-        `lora` loads low-rank adapters (GGUF files as llama.cpp converts them) beside the weights: a
-        path or a list of them, which requests then use unless they say otherwise, or files by name,
-        for requests to choose from. See `load_lora`.
-
-        With `context_shift`, an answer that fills the context goes on, unless its request says
-        otherwise: see `GenerateOptions`. `max_tokens` should then bound it.
-
-        Raises ModelFileError, UnsupportedModelError, OutOfMemoryError, or RequestError for an
-        argument out of range.
-        """
-        self.path = locate(name)
-        self.draft_path = None if draft is None else locate(draft)
-        self._gguf = _native.Gguf(self.path)
-        self._engine = _native.Engine(
-            self._gguf,
-            draft=None if self.draft_path is None else _native.Gguf(self.draft_path),
-            n_ctx=n_ctx,
-            n_threads=n_threads,
-            kv_type=kv_type,
-            max_sequences=max_sequences,
-            n_batch=n_batch,
-            max_queue=max_queue,
-            max_gap_ms=max_gap_ms,
-            repack=repack,
-            n_draft_max=n_draft_max,
-            prompt_lookup=prompt_lookup,
-            prefix_cache_bytes=prefix_cache_bytes,
-            ctx_checkpoints=ctx_checkpoints,
-            prefix_cache_dir=prefix_cache_dir,
-            prefix_cache_disk_bytes=prefix_cache_disk_bytes,
-            kv_cache_bytes=kv_cache_bytes,
-        )
-        self._adapters = Adapters(self._engine, lora)
-        self._notices = Notices(self._engine) if prefix_cache_dir is not None else None
-        self._dispatcher = Dispatcher(self._engine)
-        self._starter = Starter()
-        close_at_exit(self)
-        self._context_shift = context_shift
-        info = self.info
-        logger.info("loaded %s: %s", self.path, info)
-        _log_context(info, n_ctx)
-        if prefix_cache_dir is not None:
-            log_prefix_files(info["prefix_cache_folder"])
-        logger.info("%d threads: %s", info["n_threads"], info["n_threads_reason"])
-        if n_draft_max > info["n_draft_max"]:
-            logger.info("no speculation: the model has recurrent layers, which cannot go back")
-
-    @property
-    def info(self) -> dict[str, Any]:
-        """What was loaded, and the settings in use (`n_ctx`, `n_threads`, `n_vocab` ...)."""
-        return self._engine.info
-
-    @cached_property
-    def metadata(self) -> dict[str, Any]:
-        """The file's metadata by key; arrays are lists, strings that are not UTF-8 are bytes."""
-        return self._gguf.metadata
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """The tokenizer built from the file; raises what is wrong with its vocabulary, if anything.
-
-        Without a usable vocabulary the model still takes and gives token ids, with empty text.
-        """
-        if isinstance(self._tokenizer, FarthingError):
-            raise self._tokenizer
-        return self._tokenizer
-
-    @cached_property
-    def chat_template(self) -> ChatTemplate:
-        """The file's chat template; one that is missing or unreadable raises when it renders."""
-        from farthing.chat import ChatTemplate
-
-        return ChatTemplate.from_metadata(self._gguf.fields, self.tokenizer)
 
     def generate(
         self, prompt: str | Iterable[int], *, n: int = 1, **options: Unpack[GenerateOptions]
@@ -284,25 +138,6 @@ class Model:
         """The logits after each of the tokens, `[n_tokens, n_vocab]`."""
         return self._engine.evaluate(list(token_ids), lora=self._adapters.choose(lora))
 
-    def load_lora(self, path: str | os.PathLike[str], name: str | None = None) -> str:
-        """Load an adapter that requests can choose, at any time; gives its name back.
-
-        `name` is the file's without its ending by default. The adapter stays in its file's memory
-        map, and the weights stay as they are: requests with different adapters, and without,
-        are computed together. Raises ModelFileError or UnsupportedModelError, which name the tensor
-        and both shapes where it does not fit, or RequestError if the name is taken.
-        """
-        return self._adapters.load(path, name)
-
-    def unload_lora(self, name: str) -> None:
-        """Forget an adapter. Requests under way keep it to their end."""
-        self._adapters.unload(name)
-
-    @property
-    def lora(self) -> list[str]:
-        """The names of the loaded adapters."""
-        return self._adapters.names()
-
     def embed(
         self,
         texts: Iterable[str | Iterable[int]],
@@ -376,42 +211,6 @@ class Model:
 
         texts, ids = await asyncio.to_thread(self._rerank_ids, query, documents, top_n, truncate)
         return ranked(await self.aembed(ids, "rank"), texts, top_n)
-
-    def close(self) -> None:
-        """End all requests and free the memory. Closing again does nothing.
-
-        Within a `logits_processor` the end comes when that returns.
-        """
-        self._starter.close()
-        if self._engine.close():
-            self._dispatcher.join()
-            if self._notices is not None:
-                self._notices.join()
-
-    def __enter__(self) -> Model:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        if hasattr(self, "_starter"):
-            self.close()
-
-    @cached_property
-    def _tokenizer(self) -> Tokenizer | FarthingError:
-        from farthing.tokenization import Tokenizer
-
-        try:
-            return Tokenizer.from_metadata(self._gguf.fields)
-        except FarthingError as error:
-            logger.warning("%s: token ids only: %s", self.path, error)
-            return error
 
     @cached_property
     def _breaker_sets(self) -> BreakerSets:
@@ -590,17 +389,3 @@ class Model:
                 params["dry_sequence_breakers"] = self._breaker_sets.find(prepared.breakers)
         params["lora"] = self._adapters.choose(prepared.lora)
         return params
-
-
-def _log_context(info: Mapping[str, Any], asked: int | None) -> None:
-    logger.info(
-        "a context of %d tokens%s: %s asked for, %d in training; each takes %d bytes of the"
-        " KV cache, which has %d bytes of %d available",
-        info["n_ctx"],
-        ", fitted to memory" if info["n_ctx_fitted"] else "",
-        "none" if asked is None else asked,
-        info["n_ctx_train"],
-        info["kv_bytes_per_token"],
-        info["kv_bytes"],
-        info["kv_bytes_available"],
-    )
