@@ -19,11 +19,14 @@ SMALL = f"{RECURRENT} {WINDOWS} {OTHERS}"
 """Files in `models/arch-small`."""
 OWN = "jamba lfm2moe mamba2"
 """Recurrent ones in `data/architectures`."""
+NAMES = [*SMALL.split(), *OWN.split()]
+STATES_ALONE = ["mamba", "mamba2"]
+"""Without attention there are no pages that could run out."""
 LENGTH = 230
 """Tokens of a prompt: more than any window of the files, and three pages."""
 
 
-@pytest.fixture(params=[*SMALL.split(), *OWN.split()])
+@pytest.fixture(params=NAMES)
 def path(request: pytest.FixtureRequest) -> Path:
     name = f"{request.param}-f32.gguf"
     if request.param in OWN.split():
@@ -100,11 +103,10 @@ def test_the_same_answers_from_files(path: Path, alone: Model, tmp_path: Path) -
         assert got.usage.prompt_tokens_details.cached_tokens >= least
 
 
+@pytest.mark.parametrize("path", [n for n in NAMES if n not in STATES_ALONE], indirect=True)
 def test_the_same_answers_when_memory_runs_out(path: Path, alone: Model) -> None:
     """Four begin with a page each and end with three, of six and more for which there is room."""
     page = 64 * alone.info["kv_bytes_per_token"]
-    if page == 0:
-        pytest.skip("a model without attention has states alone")
     room = 12 * page if is_recurrent(path) else 6 * page
     texts = [[token % alone.info["n_vocab"] for token in tokens(55, seed=n)] for n in range(4)]
     with Model(path, n_ctx=192, max_sequences=4, kv_cache_bytes=room, ctx_checkpoints=0) as small:
