@@ -177,8 +177,9 @@ def test_closing_and_cancelling_within_it(story_path: Path) -> None:
             release.wait()
             return scores
 
-        first = model.stream("x", max_tokens=1, logits_processor=hold)
-        streams.append(model.stream("x", max_tokens=5, logits_processor=cancel))
+        options: dict[str, Any] = {"temperature": 0, "ignore_eos": True}
+        first = model.stream("x", max_tokens=1, logits_processor=hold, **options)
+        streams.append(model.stream("x", max_tokens=5, logits_processor=cancel, **options))
         release.set()
         assert first.wait().finish_reason == "length"
         assert list(streams[0]) == []
@@ -188,7 +189,8 @@ def test_closing_and_cancelling_within_it(story_path: Path) -> None:
             model.close()
             return scores
 
-        assert model.generate("x", logits_processor=close).finish_reason == "cancelled"
+        closed = model.generate("x", logits_processor=close, **options)
+        assert closed.finish_reason == "cancelled"
         with pytest.raises(FarthingError, match="closed"):
             model.generate("x")
 
