@@ -6,10 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# Examples share a machine with builds: how long one takes says nothing.
-settings.register_profile("farthing", deadline=None)
+# The same examples in each run, however slow: `--hypothesis-profile wide` looks for others.
+SLOW_TOO = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("farthing", derandomize=True, **SLOW_TOO)
+settings.register_profile("wide", max_examples=2000, **SLOW_TOO)
 settings.load_profile("farthing")
 
 VARIABLE = "FARTHING_TEST_DATA"

@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,9 @@ from models import PIECES, ROUND, Shape, Tiny
 
 STUCK = 120.0
 """Seconds without the end of any request that count as a deadlock."""
+
+PATIENCE = 120.0
+"""Seconds beyond the time within which all that must happen has happened."""
 
 BACKOFF = 0.05
 """Seconds before the next request where the queue was full."""
@@ -105,15 +108,23 @@ class Report:
 class Soak:
     """Users of one model."""
 
-    def __init__(self, model: Model, cases: Sequence[Case], seconds: float, seed: int) -> None:
+    def __init__(
+        self,
+        model: Model,
+        cases: Sequence[Case],
+        seconds: float,
+        seed: int,
+        least: Mapping[str, int],
+    ) -> None:
         self._model = model
         self._cases = cases
         self._end = time.perf_counter() + seconds
         self._seed = seed
+        self._least = least
         self.report = Report()
 
     def run(self, n_users: int) -> Report:
-        """Let so many users make requests until the time is over."""
+        """Let so many users make requests until the time is over and all has happened."""
         threads = [
             threading.Thread(target=self._use, args=[i], daemon=True) for i in range(n_users // 2)
         ]
@@ -131,10 +142,19 @@ class Soak:
                 break
         return self.report
 
+    def _goes_on(self) -> bool:
+        now, report = time.perf_counter(), self.report
+        if now < self._end or report.wrong:
+            return not report.wrong
+        rare = {end: n for end, n in self._least.items() if report.ends[end] < n}
+        if rare and now > self._end + PATIENCE:
+            report.note("error", f"has not happened so often: {rare}")
+        return bool(rare)
+
     def _use(self, number: int) -> None:
         rng = random.Random(self._seed * 1000 + number)
         kinds = (self._stream, self._refused, self._broken, self._batch, self._embed)
-        while time.perf_counter() < self._end and not self.report.wrong:
+        while self._goes_on():
             [act] = rng.choices(kinds, (75, 10, 5, 5, 5))
             try:
                 act(rng)
@@ -179,7 +199,7 @@ class Soak:
 
     async def _ause(self, number: int) -> None:
         rng = random.Random(self._seed * 1000 + number)
-        while time.perf_counter() < self._end and not self.report.wrong:
+        while self._goes_on():
             try:
                 case, options, n_pieces = self._choose(rng)
                 if rng.random() < 0.2:
@@ -277,19 +297,29 @@ def resident_bytes() -> int:
     return int(pages) * 4096
 
 
-def soak(seconds: float, n_users: int, n_cases: int, folder: Path, seed: int = 0) -> Report:
-    """Run it with a small model written to the folder."""
+def soak(
+    seconds: float,
+    n_users: int,
+    n_cases: int,
+    folder: Path,
+    seed: int = 0,
+    least: Mapping[str, int] | None = None,
+) -> Report:
+    """Run it with a small model written to the folder.
+
+    `least` says how often requests must have ended in which ways; it goes on until they have.
+    """
     path = Tiny(Shape(context=512), story=ROUND).write(folder / "soak.gguf")
     cases = make_cases(path, n_cases, random.Random(seed))
     with Model(path, max_sequences=6, max_queue=round(n_users * 0.9), max_gap_ms=5) as model:
-        report = Soak(model, cases, seconds, seed).run(n_users)
+        report = Soak(model, cases, seconds, seed, least or {}).run(n_users)
         if not report.wrong:
             _expect_nothing_left(model, report)
     return report
 
 
 def _expect_nothing_left(model: Model, report: Report) -> None:
-    end = time.perf_counter() + 10
+    end = time.perf_counter() + PATIENCE
     while True:
         status = model._engine.status
         left = {name: status[name] for name in ("running", "waiting", "used_pages")}

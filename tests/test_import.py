@@ -14,9 +14,10 @@ def run(code: str) -> str:
 
 
 def test_import_takes_less_than_a_fifth_of_a_second() -> None:
+    # Of the CPU's time: other programs take the rest.
     code = (
-        "import time; start = time.perf_counter(); import farthing; "
-        "print(time.perf_counter() - start)"
+        "import time; start = time.process_time(); import farthing; "
+        "print(time.process_time() - start)"
     )
     assert min(float(run(code)) for _ in range(3)) < SECONDS
 

@@ -88,9 +88,12 @@ class LlamaServer:
         program: str,
         flags: Sequence[str],
     ) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
+        # Kept, so that nobody else gets the port; the server may have it, too.
+        self._reserved = socket.socket()
+        for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+            self._reserved.setsockopt(socket.SOL_SOCKET, option, 1)
+        self._reserved.bind(("127.0.0.1", 0))
+        self._port = self._reserved.getsockname()[1]
         # Each slot's context is rounded up to 256 positions.
         context = -(-n_ctx // 256) * 256 * n_parallel
         self._command = [
@@ -130,6 +133,7 @@ class LlamaServer:
         self._process.kill()
         self._process.wait()
         self._log.close()
+        self._reserved.close()
 
     async def answer(self, prompt: Sequence[int], n_gen: int) -> Answer:
         """So many tokens after a prompt."""

@@ -5,34 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from idle import DECODE, LIMIT, is_idle, long_prompt, seconds_until_idle
+from idle import DECODE, given_up, is_idle, long_prompt, wait_until_idle
 
 from farthing import Model, TokenStream
 from models import STORY_TEXT
-
-BEAT = 0.01
-
-
-async def heartbeat(gaps: list[float]) -> None:
-    """Note how late each beat comes."""
-    last = time.perf_counter()
-    while True:
-        await asyncio.sleep(BEAT)
-        now = time.perf_counter()
-        gaps.append(now - last)
-        last = now
-
-
-@contextlib.asynccontextmanager
-async def beating(gaps: list[float]):  # type: ignore[no-untyped-def]
-    task = asyncio.create_task(heartbeat(gaps))
-    yield
-    task.cancel()
 
 
 async def test_agenerate_and_streams(story: Model) -> None:
@@ -46,14 +26,13 @@ async def test_agenerate_and_streams(story: Model) -> None:
 
 
 async def test_the_loop_goes_on_through_a_long_prefill(slow: Model) -> None:
-    gaps: list[float] = []
-    start = time.perf_counter()
-    async with beating(gaps):
-        await slow.agenerate(long_prompt(), max_tokens=1, seed=1)
-    seconds = time.perf_counter() - start
-    assert seconds > 1, "the prefill is too short to show anything"
-    assert len(gaps) > 0.5 * seconds / BEAT
-    assert sorted(gaps)[int(0.9 * len(gaps))] < 5 * BEAT
+    prefill = asyncio.create_task(slow.agenerate(long_prompt(), max_tokens=1, seed=1))
+    beats = 0
+    while not prefill.done():
+        await asyncio.sleep(0.001)
+        beats += 1
+    # Of the prompt's 32 passes none holds the loop up.
+    assert beats > 100
 
 
 async def test_many_at_once(story: Model) -> None:
@@ -115,15 +94,11 @@ async def cancel_in_the_loop_body(stream: TokenStream) -> None:
 Leave = Callable[[TokenStream], Awaitable[None]]
 
 
-async def best_of_three(slow: Model, prompt: Callable[[], list[int]], leave: Leave) -> float:
-    """Another program on the machine may delay one attempt, not all."""
-    seconds = []
-    for _ in range(3):
-        stream = slow.stream(prompt(), temperature=0)
+async def begin_and_leave(slow: Model, prompt: list[int], leave: Leave) -> None:
+    with given_up(slow):
+        stream = slow.stream(prompt, temperature=0)
         await leave(stream)
-        seconds.append(seconds_until_idle(slow))
-        assert stream.result.finish_reason == "cancelled"
-    return min(seconds)
+    assert stream.result.finish_reason == "cancelled"
 
 
 @pytest.mark.parametrize(
@@ -139,7 +114,7 @@ async def best_of_three(slow: Model, prompt: Callable[[], list[int]], leave: Lea
     ],
 )
 async def test_leaving_stops_decoding(slow: Model, leave: Leave) -> None:
-    assert await best_of_three(slow, lambda: DECODE, leave) < LIMIT
+    await begin_and_leave(slow, DECODE, leave)
 
 
 async def cancel_soon(stream: TokenStream) -> None:
@@ -149,7 +124,7 @@ async def cancel_soon(stream: TokenStream) -> None:
 
 @pytest.mark.parametrize("leave", [cancel_the_task, time_out, cancel_soon])
 async def test_leaving_stops_the_prefill(slow: Model, leave: Leave) -> None:
-    assert await best_of_three(slow, long_prompt, leave) < LIMIT
+    await begin_and_leave(slow, long_prompt(), leave)
 
 
 async def test_cancelling_one_leaves_the_others(slow: Model) -> None:
@@ -167,12 +142,11 @@ def test_each_loop_gets_its_own(story: Model) -> None:
 
 def test_a_closed_loop_ends_its_requests(slow: Model, caplog: pytest.LogCaptureFixture) -> None:
     loop = asyncio.new_event_loop()
-    stream = slow.stream(DECODE, temperature=0)
-    pieces = aiter(stream)
-    loop.run_until_complete(anext(pieces))
-    with caplog.at_level(logging.INFO, "farthing"):
+    with caplog.at_level(logging.INFO, "farthing"), given_up(slow):
+        stream = slow.stream(DECODE, temperature=0)
+        pieces = aiter(stream)
+        loop.run_until_complete(anext(pieces))
         loop.close()
-        assert seconds_until_idle(slow) < 1
     assert "loop was closed" in caplog.text
     stream.cancel()
 
@@ -187,6 +161,6 @@ async def test_closing_the_model_ends_waiting_tasks(slow_path: Path) -> None:
 
 async def test_nothing_runs_when_all_is_done(slow: Model) -> None:
     await slow.agenerate(DECODE, max_tokens=2)
-    assert seconds_until_idle(slow) < LIMIT
     assert is_idle(slow)
+    wait_until_idle(slow)
     assert slow._dispatcher._waiters == {}

@@ -201,6 +201,6 @@ def test_parameters_that_cannot_be_expressed(
             demo.chat(MESSAGES, tools=[function], tool_format=form, tool_choice=choice)
     del function["strict"]
     lenient = [{"type": "function", "function": function}]
-    answer = demo.chat(MESSAGES, tools=lenient, tool_format=form, max_tokens=1)
+    answer = demo.chat(MESSAGES, tools=lenient, tool_format=form, max_tokens=1, ignore_eos=True)
     assert len(answer.tokens) == 1
     assert re.search(message, caplog.text)

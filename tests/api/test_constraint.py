@@ -56,13 +56,13 @@ def test_a_class_like_those_of_pydantic_is_a_schema(demo: farthing.Model) -> Non
         def model_json_schema(cls) -> dict[str, Any]:
             return PERSON
 
-    check_person(demo.generate("A person:", max_tokens=300, json_schema=Person).text)
-    check_person(demo.generate("A person:", max_tokens=300, response_format=Person).text)
+    check_person(demo.generate("A person:", max_tokens=300, seed=1, json_schema=Person).text)
+    check_person(demo.generate("A person:", max_tokens=300, seed=1, response_format=Person).text)
 
 
 def test_any_object(demo: farthing.Model) -> None:
     messages = [{"role": "user", "content": "Tell me about a fox."}]
-    answer = demo.chat(messages, response_format={"type": "json_object"}, max_tokens=400)
+    answer = demo.chat(messages, response_format={"type": "json_object"}, max_tokens=400, seed=1)
     assert answer.finish_reason == "length" or isinstance(json.loads(answer.text), dict)
     assert answer.text.startswith("{")
 
@@ -77,7 +77,7 @@ def test_text_is_no_constraint(demo: farthing.Model) -> None:
 @pytest.mark.parametrize("temperature", [0.0, 2.0])
 def test_regex_choices_and_lark(demo: farthing.Model, temperature: float) -> None:
     def said(**options: Any) -> str:
-        answer = demo.generate("It is", temperature=temperature, max_tokens=100, **options)
+        answer = demo.generate("It is", temperature=temperature, max_tokens=100, seed=1, **options)
         assert answer.finish_reason == "stop"
         return answer.text
 
@@ -103,7 +103,13 @@ def test_too_few_tokens_end_in_the_middle(demo: farthing.Model) -> None:
 
 def test_a_grammar_takes_samplers_and_logprobs(demo: farthing.Model) -> None:
     answer = demo.generate(
-        "A person:", json_schema=PERSON, max_tokens=200, top_k=2, typical_p=0.5, logprobs=2
+        "A person:",
+        json_schema=PERSON,
+        max_tokens=200,
+        seed=1,
+        top_k=2,
+        typical_p=0.5,
+        logprobs=2,
     )
     check_person(answer.text)
     assert answer.logprobs is not None

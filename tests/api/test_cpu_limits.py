@@ -47,7 +47,7 @@ def measure(model: Path, limit: str) -> dict[str, Any]:
     code = SPEEDS.format(limit=limit, model=str(model), prompt=DECODE, rounds=ROUNDS, worth=WORTH)
     environment = {k: v for k, v in os.environ.items() if k != "FARTHING_THREADS"}
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=110
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=500
     )
     assert done.returncode == 0, done.stderr
     assert "INFO:farthing:2 threads: n_threads" in done.stderr

@@ -12,7 +12,7 @@ from pathlib import Path
 import gguf
 import numpy as np
 import pytest
-from idle import LIMIT, long_prompt, seconds_until_idle, wait_until_busy
+from idle import PATIENCE, given_up, long_prompt, wait_until_busy
 
 from bert_models import CONTEXT, ID, WIDTH, TinyBert
 from farthing import (
@@ -153,15 +153,12 @@ async def test_aembed(bert: Model) -> None:
 
 
 async def test_cancelling_the_task_stops_the_computation(slow: Model) -> None:
-    seconds = []
-    for _ in range(3):
+    with given_up(slow):
         task = asyncio.create_task(slow.aembed([long_prompt() for _ in range(3)]))
         await asyncio.to_thread(wait_until_busy, slow)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        seconds.append(seconds_until_idle(slow))
-    assert min(seconds) < LIMIT
 
 
 async def test_closing_the_model_ends_it(slow_path: Path) -> None:
@@ -170,7 +167,7 @@ async def test_closing_the_model_ends_it(slow_path: Path) -> None:
     await asyncio.to_thread(wait_until_busy, model)
     model.close()
     with pytest.raises(FarthingError):
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, PATIENCE)
 
 
 def test_generation_goes_on_meanwhile(story: Model) -> None:
@@ -185,14 +182,15 @@ def test_generation_goes_on_meanwhile(story: Model) -> None:
 
 
 def test_the_interpreter_is_free(slow: Model) -> None:
-    thread = threading.Thread(target=slow.embed, args=([long_prompt(8000)],))
+    thread = threading.Thread(target=slow.embed, args=([long_prompt()],))
     thread.start()
     wait_until_busy(slow)
     beats = 0
     while thread.is_alive():
-        time.sleep(0.005)
+        time.sleep(0.001)
         beats += 1
-    assert beats > 20
+    # Of the text's 32 passes none holds it up.
+    assert beats > 100
 
 
 async def test_rerank(reranker: Model) -> None:

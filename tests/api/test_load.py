@@ -9,11 +9,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
-from idle import DECODE, is_idle, long_prompt, wait_until_busy
+from idle import DECODE, PATIENCE, is_idle, long_prompt, wait_until_busy
 
 from farthing import FarthingError, Model, QueueFullError, RequestError
 from models import ROUND, Shape, Tiny
+
+Ids = npt.NDArray[np.int64]
+Scores = npt.NDArray[np.float32]
 
 
 @pytest.fixture(scope="module")
@@ -26,19 +31,18 @@ def narrow(folder: Path) -> Iterator[Model]:
 
 def test_a_full_queue_refuses_at_once(slow_path: Path) -> None:
     with Model(slow_path, max_sequences=2, max_queue=3) as model:
-        streams = [model.stream(DECODE) for _ in range(5)]
-        start = time.perf_counter()
+        streams = [model.stream(DECODE, context_shift=True) for _ in range(5)]
+        # They would go on for ever, and so would who waits for them.
         with pytest.raises(QueueFullError, match=r"may run \(2\) and wait \(3\), 5 have not ended"):
             model.stream(DECODE)
         with pytest.raises(QueueFullError):
             model.logits(DECODE)
         with pytest.raises(FarthingError, match="the queue is full"):
             asyncio.run(model.agenerate(DECODE))
-        assert time.perf_counter() - start < 5
         for stream in streams:
             stream.cancel()
         # They end with the pass in progress.
-        end = time.perf_counter() + 60
+        end = time.perf_counter() + PATIENCE
         while time.perf_counter() < end:
             with contextlib.suppress(QueueFullError):
                 assert len(model.generate(DECODE, max_tokens=3).tokens) == 3
@@ -59,18 +63,21 @@ def test_any_number_may_wait(folder: Path) -> None:
     path = Tiny().write(folder / "any.gguf")
     with Model(path, max_sequences=1, max_queue=None) as model:
         assert model.info["max_queue"] is None
-        streams = [model.stream("Once", max_tokens=1) for _ in range(1100)]
+        streams = [model.stream("Once", temperature=0, max_tokens=1) for _ in range(1100)]
         assert all(stream.wait().finish_reason == "length" for stream in streams)
 
 
 def test_a_higher_priority_is_next(narrow: Model) -> None:
-    running = narrow.stream(DECODE, temperature=0)
+    running = narrow.stream(DECODE, context_shift=True)
     wait_until_busy(narrow)
     order: list[int] = []
 
     def work(priority: int) -> None:
-        narrow.generate(DECODE, max_tokens=2000 if priority < 0 else 5, priority=priority)
-        order.append(priority)
+        def note(input_ids: Ids, scores: Scores) -> Scores:
+            order.append(priority)
+            return scores
+
+        narrow.generate(DECODE, max_tokens=1, priority=priority, logits_processor=note)
 
     threads = [threading.Thread(target=work, args=[priority]) for priority in (-1, 5)]
     for n_waiting, thread in enumerate(threads, 1):
@@ -85,7 +92,7 @@ def test_a_higher_priority_is_next(narrow: Model) -> None:
 
 def test_a_timeout_ends_a_generation_as_far_as_it_came(slow: Model) -> None:
     # Where other programs leave it no time, there may be no token in less.
-    for timeout in (0.2, 2, 20):
+    for timeout in (0.2, 2, 20, PATIENCE):
         start = time.perf_counter()
         stream = slow.stream(DECODE, temperature=0, timeout=timeout)
         pieces = list(stream)
@@ -100,9 +107,9 @@ def test_a_timeout_ends_a_generation_as_far_as_it_came(slow: Model) -> None:
 
 
 async def test_a_timeout_counts_the_prompt_and_the_queue(slow: Model, narrow: Model) -> None:
-    result = await slow.agenerate(long_prompt(), timeout=0.3)
+    result = await slow.agenerate(long_prompt(), timeout=0.1)
     assert (result.finish_reason, result.tokens) == ("timeout", [])
-    async with narrow.stream(DECODE) as running:
+    async with narrow.stream(DECODE, context_shift=True) as running:
         pieces = aiter(running)
         await anext(pieces)
         waiting = await narrow.agenerate(DECODE, timeout=0.05)
@@ -141,20 +148,32 @@ def test_bad_limits_are_named(story_path: Path, options: dict[str, float], messa
 
 
 def test_a_running_stream_goes_on_beside_a_long_prompt(slow_path: Path) -> None:
-    def pieces_meanwhile(max_gap_ms: float | None) -> int:
-        """What a stream gives while a prompt of four full passes is computed."""
-        with Model(slow_path, max_gap_ms=max_gap_ms, n_draft_max=0) as model:
-            stream = model.stream(DECODE, temperature=0)
-            pieces = iter(stream)
-            next(pieces)
-            prompt = model.stream(long_prompt(2000), max_tokens=1)
-            n = 0
-            while prompt._generation.finished is None:
-                next(pieces)
-                n += 1
-                prompt._take(0)
-            return n
+    def tokens_meanwhile(max_gap_ms: float | None) -> int:
+        """What a stream generates while a prompt of four full passes is computed."""
+        generating, submitted = threading.Event(), threading.Event()
+        n = n_at_end = 0
 
-    # No machine computes more than the smallest piece of a prompt in no time.
-    assert pieces_meanwhile(0) > 100
-    assert pieces_meanwhile(None) < 50
+        def count(input_ids: Ids, scores: Scores) -> Scores:
+            nonlocal n
+            n += 1
+            generating.set()
+            submitted.wait()
+            return scores
+
+        def note(input_ids: Ids, scores: Scores) -> Scores:
+            nonlocal n_at_end
+            n_at_end = n
+            return scores
+
+        with Model(slow_path, max_gap_ms=max_gap_ms, n_draft_max=0) as model:
+            stream = model.stream(DECODE, logits_processor=count)
+            generating.wait()
+            prompt = model.stream(long_prompt(2000), max_tokens=1, logits_processor=note)
+            submitted.set()
+            prompt.wait()
+            stream.cancel()
+        return n_at_end
+
+    # No machine computes more than the smallest piece of a prompt, 16 tokens, in no time.
+    assert tokens_meanwhile(0) > 100
+    assert tokens_meanwhile(None) < 10

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from idle import PATIENCE
 
 from farthing import FarthingError, Model, RequestError, _native
 from models import ID, PIECES
@@ -160,7 +161,8 @@ def test_the_model_itself_is_out_of_reach_within_it(story: Model, slow_path: Pat
         def guided(input_ids: Ids, scores: Scores) -> Scores:
             return scores + other.logits(input_ids)[-1]
 
-        assert story.generate(PROMPT, max_tokens=3, logits_processor=guided).tokens
+        guided_by = {"temperature": 0, "max_tokens": 3, "logits_processor": guided}
+        assert story.generate(PROMPT, **guided_by).tokens
 
 
 def test_closing_and_cancelling_within_it(story_path: Path) -> None:
@@ -265,6 +267,6 @@ except KeyboardInterrupt:
     assert process.stdout is not None
     assert process.stdout.readline() == "called\n"
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=20)
+    output, _ = process.communicate(timeout=PATIENCE)
     assert output.endswith("interrupted\n")
     assert process.returncode == 0

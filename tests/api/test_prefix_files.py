@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from idle import PATIENCE
 
 from farthing import Completion, Model, RequestError
 from models import ID, Shape, Tiny
@@ -159,7 +160,7 @@ with Model({str(story_path)!r}, prefix_cache_dir={str(tmp_path)!r},
         for process in processes:
             assert process.stdout is not None
             process.stdout.readline()
-        results = [process.communicate("\n", timeout=100) for process in processes]
+        results = [process.communicate("\n", timeout=PATIENCE) for process in processes]
     with Model(story_path) as model:
         alone = [answer_to(model, turn % 7 + 10) for turn in range(30)]
     for output, errors in results:

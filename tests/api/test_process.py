@@ -7,29 +7,28 @@ import sys
 from pathlib import Path
 
 import pytest
-from idle import LIMIT
+from idle import PATIENCE
 
 HEAD = """
 import asyncio, os, signal, sys, threading, time, warnings
 sys.path[:0] = {path!r}
 import farthing
-from idle import DECODE, long_prompt, seconds_until_idle, wait_until_busy
+from idle import DECODE, given_up, long_prompt, wait_until_busy
 model = farthing.Model({model!r})
 """
 
 INTERRUPTED = """
 def interrupt():
-    global sent
     wait_until_busy(model)
     time.sleep(0.05)
-    sent = time.perf_counter()
     os.kill(os.getpid(), signal.SIGINT)
 
 threading.Thread(target=interrupt).start()
-try:
-    {work}
-except KeyboardInterrupt:
-    print(time.perf_counter() - sent + seconds_until_idle(model))
+with given_up(model):
+    try:
+        {work}
+    except KeyboardInterrupt:
+        print("interrupted")
 """
 
 
@@ -41,7 +40,7 @@ def run(model: Path, code: str) -> str:
         [sys.executable, "-W", "error", "-c", head + code],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.strip()
@@ -69,8 +68,7 @@ def run(model: Path, code: str) -> str:
     ],
 )
 def test_ctrl_c_stops_the_work(slow_path: Path, work: str) -> None:
-    code = INTERRUPTED.format(work=work)
-    assert any(float(run(slow_path, code)) < LIMIT for _ in range(3))
+    assert run(slow_path, INTERRUPTED.format(work=work)) == "interrupted"
 
 
 @pytest.mark.parametrize(
@@ -109,7 +107,7 @@ def test_the_interpreter_ends_well(slow_path: Path, work: str) -> None:
 
 FORKED = """
 list(model.stream(DECODE, max_tokens=2))
-stream = model.stream(long_prompt())
+stream = model.stream(DECODE, context_shift=True)
 wait_until_busy(model)
 warnings.simplefilter("ignore")
 child = os.fork()
@@ -123,12 +121,13 @@ if child == 0:
     model.close()
     del stream, model
     sys.exit(0)
-deadline = time.perf_counter() + 10
+deadline = time.perf_counter() + 60
 while os.waitpid(child, os.WNOHANG)[0] == 0:
     if time.perf_counter() > deadline:
         os.kill(child, signal.SIGKILL)
         sys.exit("the child hangs")
     time.sleep(0.01)
+# It would go on for ever.
 assert model._engine.status["running"] == 1, "the child cancelled what is the parent's"
 """
 
@@ -179,10 +178,10 @@ if __name__ == "__main__":
     next(pieces)
     with ProcessPoolExecutor(1, multiprocessing.get_context(method)) as pool:
         if method == "fork":
-            error = pool.submit(use_the_parents, [5]).exception(timeout=30)
+            error = pool.submit(use_the_parents, [5]).exception(timeout=60)
             assert type(error) is farthing.FarthingError, error
             assert f"loaded by process {os.getpid()}" in str(error), error
-        assert pool.submit(load, path).result(timeout=30) == expected
+        assert pool.submit(load, path).result(timeout=60) == expected
     next(pieces)
     print("end")
 """
@@ -195,7 +194,7 @@ def test_processes_of_a_pool(slow_path: Path, tmp_path: Path, method: str) -> No
     # From Python 3.12 on, a fork beside other threads is warned of.
     command = [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", str(script)]
     done = subprocess.run(
-        [*command, method, str(slow_path)], capture_output=True, text=True, timeout=60
+        [*command, method, str(slow_path)], capture_output=True, text=True, timeout=PATIENCE
     )
     assert (done.returncode, done.stderr, done.stdout) == (0, "", "end\n")
 

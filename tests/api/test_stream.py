@@ -7,12 +7,21 @@ import itertools
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
 import pytest
-from idle import DECODE, LIMIT, is_idle, long_prompt, seconds_until_idle, wait_until_busy
+from idle import (
+    DECODE,
+    MOST,
+    PATIENCE,
+    given_up,
+    is_idle,
+    long_prompt,
+    n_computed,
+    wait_until_busy,
+)
 
 from farthing import FarthingError, Model, TokenStream
 from models import ID, STORY, STORY_TEXT, Tiny
@@ -101,69 +110,68 @@ def cancel(stream: TokenStream) -> None:
     "leave", [break_out, close_the_iterator, leave_the_block, raise_in_the_loop, cancel]
 )
 def test_leaving_stops_decoding(slow: Model, leave: Callable[[TokenStream], None]) -> None:
-    def attempt() -> float:
+    with given_up(slow):
         stream = slow.stream(DECODE, temperature=0)
         leave(stream)
-        seconds = seconds_until_idle(slow)
-        assert stream.result.finish_reason == "cancelled"
-        return seconds
-
-    assert min(attempt() for _ in range(3)) < LIMIT
+    assert stream.result.finish_reason == "cancelled"
 
 
 def test_dropping_a_stream_stops_it(slow: Model) -> None:
-    def attempt() -> float:
+    with given_up(slow):
         stream = slow.stream(long_prompt())
         wait_until_busy(slow)
         del stream
-        return seconds_until_idle(slow)
-
-    assert min(attempt() for _ in range(3)) < LIMIT
 
 
 @pytest.mark.parametrize("prompt", [long_prompt, lambda: DECODE], ids=["prefill", "decode"])
 def test_cancelling_from_another_thread(slow: Model, prompt: Callable[[], list[int]]) -> None:
-    def attempt() -> float:
-        stream = slow.stream(prompt())
+    with given_up(slow):
+        stream = slow.stream(prompt(), temperature=0)
         reader = threading.Thread(target=lambda: list(stream))
         reader.start()
         wait_until_busy(slow)
         time.sleep(0.05)
         assert not is_idle(slow)
         stream.cancel()
-        seconds = seconds_until_idle(slow)
-        reader.join(LIMIT)
-        assert not reader.is_alive()
-        return seconds
-
-    assert min(attempt() for _ in range(3)) < LIMIT
+    reader.join(PATIENCE)
+    assert not reader.is_alive()
 
 
 def test_closing_the_model_ends_its_streams(folder: Path, slow_path: Path) -> None:
     model = Model(slow_path)
+    model._engine.start_profile()
     stream = model.stream(long_prompt())
     wait_until_busy(model)
-    start = time.perf_counter()
     model.close()
-    assert time.perf_counter() - start < 10 * LIMIT
+    assert n_computed(model) < MOST
     assert list(stream) == []
     assert stream.result.finish_reason == "cancelled"
 
 
 def test_stop_strings_free_the_engine(slow: Model) -> None:
-    completion = slow.generate(DECODE, temperature=0, stop=",")
+    with given_up(slow):
+        completion = slow.generate(DECODE, temperature=0, stop=",")
     assert completion.text == " upon a time"
-    assert seconds_until_idle(slow) < LIMIT
 
 
 def test_sync_streams_leave_nothing_behind(folder: Path) -> None:
     with Model(Tiny().write(folder / "left.gguf")) as model:
         for _ in range(5):
-            model.stream("Once", max_tokens=1).wait()
+            model.stream("Once", temperature=0, max_tokens=1).wait()
             assert model._engine.wait_ready(0) == []
             assert is_idle(model)
 
 
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """No garbage of other tests is collected meanwhile: Python loses what is raised within that."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("uncollected")
 def test_ctrl_c_is_never_lost(story: Model) -> None:
     """It may come at any call that is made for a piece."""
 

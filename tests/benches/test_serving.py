@@ -49,7 +49,7 @@ def server(folder: Path, text: str) -> Path:
 
 def run(*words: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, WHERE / "serving", *map(str, words), "--threads", "1"]
-    return subprocess.run(command, capture_output=True, text=True, timeout=100)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
 @pytest.mark.parametrize("program", ["farthing", "llama-server"])
@@ -96,7 +96,7 @@ def test_the_comparison_runs_both(story: Path, tmp_path: Path) -> None:
         [sys.executable, WHERE / "peers", story, *words, *sizes, *paths],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "out").read_text())

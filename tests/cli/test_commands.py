@@ -175,7 +175,8 @@ def test_bench_of_the_machine(farthing: Farthing) -> None:
     rows = json.loads(farthing("bench", "--machine", "-t", "1,2", "-o", "json").stdout)
     assert [row["n_threads"] for row in rows] == [1, 2]
     for row in rows:
-        assert 1e8 < row["read_bytes_per_second"] < 1e13
-        assert 1e8 < row["int8_ops_per_second"] < 1e15
+        # Of a machine with other work and of any other.
+        assert 1e6 < row["read_bytes_per_second"] < 1e14
+        assert 1e6 < row["int8_ops_per_second"] < 1e16
     assert "GB/s" in farthing("bench", "--machine", "-t", "1").stdout
     assert farthing("bench").returncode == 2

@@ -14,6 +14,8 @@ import pytest
 
 from models import STORY_TEXT
 
+PATIENCE = 100
+"""Seconds until what must come counts as missing."""
 CTRL_C, CTRL_D = "\x03", "\x04"
 
 
@@ -39,7 +41,7 @@ class Terminal:
 
     def until(self, text: str) -> str:
         """What is printed up to `text`, which is then passed."""
-        deadline = time.perf_counter() + 20
+        deadline = time.perf_counter() + PATIENCE
         while text not in self._seen:
             assert time.perf_counter() < deadline, f"no {text!r} in {self._seen!r}"
             self._seen += os.read(self._end, 4096).decode().replace("\r", "")
@@ -114,18 +116,18 @@ def test_commands(chat: Terminal) -> None:
     assert "top_p is 3" in chat.say("Well?")
     assert chat.say("") == ""
     chat.type("/bye\n")
-    assert chat.process.wait(10) == 0
+    assert chat.process.wait(PATIENCE) == 0
 
 
 def test_ctrl_d_leaves(chat: Terminal) -> None:
     chat.type(CTRL_D)
-    assert chat.process.wait(10) == 0
+    assert chat.process.wait(PATIENCE) == 0
 
 
 def test_ctrl_c_stops_one_answer(
     terminals: list[Terminal], environment: dict[str, str], endless: Path
 ) -> None:
-    terminal = Terminal(["run", endless, "--temp", "0", "-c", "100000"], environment)
+    terminal = Terminal(["run", endless, "--temp", "0", "--context-shift"], environment)
     terminals.append(terminal)
     terminal.until(">>> ")
     terminal.type("Well?\n")
@@ -138,4 +140,4 @@ def test_ctrl_c_stops_one_answer(
     terminal.say("/set max_tokens 2")
     assert terminal.say("And?") == " Once upon\n"
     terminal.type("/bye\n")
-    assert terminal.process.wait(10) == 0
+    assert terminal.process.wait(PATIENCE) == 0
