@@ -76,7 +76,8 @@ class Loaded:
         many as pay: the text is the same, sooner where guesses are right. 0 switches it off. With
         `prompt_lookup` guesses are the tokens that came after the same ones earlier in the prompt
         or the answer; `draft` names a smaller model with the same vocabulary that guesses where
-        those do not help. Models with recurrent layers go without.
+        those do not help; should it ever fail, the log says so and it is not asked any more. Models
+        with recurrent layers go without.
 
         What requests have computed is kept for those that begin with the same tokens: by default
         as long as no other request needs the memory of the KV cache; with `prefix_cache_bytes` the
@@ -125,7 +126,8 @@ class Loaded:
             kv_cache_bytes=kv_cache_bytes,
         )
         self._adapters = Adapters(self._engine, lora)
-        self._notices = Notices(self._engine) if prefix_cache_dir is not None else None
+        notable = prefix_cache_dir is not None or draft is not None
+        self._notices = Notices(self._engine) if notable else None
         self._dispatcher = Dispatcher(self._engine)
         self._starter = Starter()
         close_at_exit(self)

@@ -6,15 +6,14 @@
 mod format;
 mod store;
 
-use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::engine::lock;
+use crate::notices::Notices;
 pub(crate) use format::Kind;
 use store::Store;
 
@@ -28,8 +27,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(100);
 /// How long closing waits for the threads, at most.
 const ENDING: Duration = Duration::from_secs(10);
-/// Notices that nobody takes, at most.
-const MAX_NOTICES: usize = 100;
 
 /// Where what requests compute is kept in files.
 #[derive(Clone, Debug)]
@@ -282,48 +279,6 @@ impl Writer {
             self.notices.add(format!("prefix cache: cannot write to {folder}: {error}"));
         }
         self.paused_until = Some(Instant::now() + PAUSE);
-    }
-}
-
-/// What the user should hear of, for the reader of [`crate::Engine::wait_notices`].
-#[derive(Default)]
-pub(crate) struct Notices {
-    state: Mutex<NoticesState>,
-    arrival: Condvar,
-}
-
-#[derive(Default)]
-struct NoticesState {
-    texts: VecDeque<String>,
-    closed: bool,
-}
-
-impl Notices {
-    pub fn add(&self, text: String) {
-        let mut state = lock(&self.state);
-        state.texts.push_back(text);
-        if state.texts.len() > MAX_NOTICES {
-            state.texts.pop_front();
-        }
-        drop(state);
-        self.arrival.notify_all();
-    }
-
-    /// There are no more.
-    pub fn close(&self) {
-        lock(&self.state).closed = true;
-        self.arrival.notify_all();
-    }
-
-    /// Those since the last call; waits up to `timeout` for the first. `None` when there are no more.
-    pub fn wait(&self, timeout: Duration) -> Option<Vec<String>> {
-        let waiting = |state: &mut NoticesState| state.texts.is_empty() && !state.closed;
-        let (mut state, _) = self
-            .arrival
-            .wait_timeout_while(lock(&self.state), timeout, waiting)
-            .unwrap_or_else(PoisonError::into_inner);
-        let texts: Vec<String> = state.texts.drain(..).collect();
-        (!texts.is_empty() || !state.closed).then_some(texts)
     }
 }
 

@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 use farthing_models::{Abilities, Adapters, Pooling, Profile};
 
 use crate::answer::{Answer, answer};
-use crate::disk::{DiskCache, Notices};
+use crate::disk::DiskCache;
 use crate::embedding::{EmbeddingRequest, Embeddings};
 use crate::error::{Error, Result};
 use crate::evaluation::Collector;
 use crate::forward::Forward;
 use crate::gate::Gate;
 use crate::handle::{Handle, Ready, check_thread, mailbox};
+use crate::notices::Notices;
 use crate::request::{Request, check_prompt, check_texts};
 use crate::worker::{Command, EmbedCommand, EvaluateCommand, GenerateCommand, Worker};
 
@@ -275,7 +276,7 @@ impl Engine {
         self.shared.ready.wait(timeout)
     }
 
-    /// What the user should hear of, such as files that are damaged or cannot be written. Waits up to
+    /// What the user should hear of, such as files that are damaged or a draft model that failed. Waits up to
     /// `timeout` for the first text; `None` when the engine is closed and all are taken.
     pub fn wait_notices(&self, timeout: Duration) -> Option<Vec<String>> {
         self.shared.notices.wait(timeout)

@@ -25,6 +25,7 @@ mod grammar;
 mod handle;
 mod job;
 mod model;
+mod notices;
 mod pace;
 mod pager;
 mod prefix;

@@ -283,7 +283,7 @@ impl Worker {
         let budget = self.budget();
         self.draft(budget.whole);
         if self.scheduler.n_running() == 0 {
-            // A draft model that failed has ended them, or they wait for files.
+            // They wait for files.
             self.stalled = self.scheduler.is_loading();
             self.set_awake(!self.stalled);
             return;

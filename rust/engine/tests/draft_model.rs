@@ -42,7 +42,7 @@ fn sampled(tokens: Vec<u32>, max_tokens: usize, temperature: f32, seed: u64) -> 
 
 /// The answer of the large model alone.
 fn plain(request: &Request) -> Answer {
-    answer(&large(256).start(1, 64), request.clone())
+    answer(&large(700).start(1, 64), request.clone())
 }
 
 #[test]
@@ -93,6 +93,35 @@ fn a_model_that_is_not_quicker_is_asked_rarely() {
     let engine = start(&fake, &draft, 1, 64);
     answer(&engine, greedy(prompt(1, 9), 200));
     assert!(draft.n_passes() < 20, "{}", draft.n_passes());
+}
+
+#[test]
+fn a_price_that_was_wrong_at_first_is_found_out() {
+    for n_slow in [2, 3, 4] {
+        let draft = small(700).slow_at_first(n_slow, 2000 * MS);
+        let engine = start(&large(700), &draft, 1, 64);
+        let request = greedy(prompt(1, 9), 2500);
+        let got = answer(&engine, request.clone());
+        assert_eq!(got.tokens, plain(&request).tokens);
+        let accepted = got.timings().draft_n_accepted;
+        assert!(accepted > 1000, "{accepted} after {n_slow} slow passes");
+    }
+}
+
+#[test]
+fn asking_again_for_the_price_costs_little() {
+    for (pass, n_tokens) in [(30 * MS, 2000), (150 * MS, 4000)] {
+        let (fake, draft) = (large(1100), small(1100).timed(pass, MS));
+        let engine = start(&fake, &draft, 1, 64);
+        answer(&engine, greedy(prompt(1, 9), 64));
+        let (before, of_large) = (draft.n_passes(), fake.n_passes());
+        answer(&engine, greedy(prompt(2, 9), n_tokens));
+        let n_passes = draft.n_passes() - before;
+        assert!(n_passes > 1, "it is asked again");
+        let part = (pass + MS) * n_passes as u32;
+        let all = 21 * MS * (fake.n_passes() - of_large) as u32;
+        assert!(100 * part < all, "{n_passes} passes, {part:?} of {all:?}");
+    }
 }
 
 #[test]
@@ -229,16 +258,22 @@ impl Forward for Broken {
 }
 
 #[test]
-fn a_failing_draft_model_is_an_error() {
+fn a_failing_draft_model_is_not_asked_any_more() {
     for (fails, message) in [(true, "it fails"), (false, "the draft model's pass panicked")] {
-        let config = Config { n_ctx: 256, ..Config::default() };
+        let config = Config { n_ctx: 256, max_sequences: 2, ..Config::default() };
         let draft = Box::new(Broken(fails));
-        let engine = Engine::start_with_draft(Box::new(large(64)), Some(draft), config);
+        let engine = Engine::start_with_draft(Box::new(large(128)), Some(draft), config);
         let engine = engine.expect("valid");
-        let failed = answer(&engine, greedy(vec![1, 2, 3], 50));
-        assert!(failed.error().contains(message), "{}", failed.error());
-        let unguessed = Request { n_draft_max: Some(0), ..greedy(vec![1, 2, 3], 50) };
-        assert_eq!(answer(&engine, unguessed.clone()).tokens, plain(&unguessed).tokens);
+        let requests = [greedy(vec![1, 2, 3], 50), sampled(vec![4, 5], 50, 0.5, 7)];
+        let handles = requests.clone().map(|request| engine.submit(request).expect("valid"));
+        for (request, handle) in requests.iter().zip(&handles) {
+            let got = collect(handle);
+            assert_eq!(got.reason(), FinishReason::Length);
+            assert_eq!(got.outputs[..50], plain(request).outputs[..50]);
+        }
+        let notices = engine.wait_notices(SECOND).expect("not closed");
+        assert_eq!(notices.len(), 1, "{notices:?}");
+        assert!(notices[0].contains(message), "{}", notices[0]);
     }
 }
 

@@ -73,6 +73,12 @@ impl Costs {
         }
     }
 
+    /// The same of a pass that was computed to find out: it is believed, and all times change with it.
+    pub fn correct(&mut self, n: usize, time: f64) {
+        let ratio = time / self.time(n);
+        self.times.iter_mut().flatten().for_each(|known| known.time *= ratio);
+    }
+
     /// Whether anything was measured.
     pub fn are_known(&self) -> bool {
         self.times.iter().flatten().any(Known::is_sure)
@@ -149,6 +155,16 @@ mod tests {
         (0..60).for_each(|_| costs.learn(1, 22.0));
         assert!((costs.time(1) - 22.0).abs() < 0.5);
         assert!(costs.time(8) > 27.0, "{}", costs.time(8));
+    }
+
+    #[test]
+    fn what_was_found_out_is_believed() {
+        let mut costs = Costs::default();
+        [2, 8].iter().for_each(|&n| (0..9).for_each(|_| costs.learn(n, 1000.0 + n as f64)));
+        let ratio = costs.time(8) / costs.time(2);
+        costs.correct(2, 10.0);
+        assert!((costs.time(2) - 10.0).abs() < 1e-9);
+        assert!((costs.time(8) / costs.time(2) - ratio).abs() < 1e-9);
     }
 
     #[test]

@@ -12,6 +12,12 @@ use crate::engine::Config;
 use crate::forward::{Forward, ForwardError};
 use crate::sampler::most_likely;
 
+/// The price of a model that is too dear is measured again after so many passes of the large one, then after
+/// twice as many each time, or so many that measuring takes this part of their time, up to `MOST_PASSES`.
+const FIRST_PASSES: f64 = 32.0;
+const MEASURING: f64 = 0.01;
+const MOST_PASSES: f64 = 1024.0;
+
 /// A sequence whose next tokens are guessed.
 pub(crate) struct Guessing<'a> {
     pub id: u64,
@@ -56,7 +62,16 @@ pub(crate) struct Drafter {
     /// Counts the uses of twins.
     clock: u64,
     costs: Costs,
+    doubt: Doubt,
     logits: Vec<f32>,
+}
+
+/// Whether a price that is too high is still what was measured.
+struct Doubt {
+    /// Passes without asking because of it, since it was measured.
+    passes: f64,
+    /// Those until it is measured again.
+    patience: f64,
 }
 
 #[derive(Default)]
@@ -85,6 +100,7 @@ impl Drafter {
             free: (0..n_pages as Page).rev().collect(),
             clock: 0,
             costs: Costs::default(),
+            doubt: Doubt { passes: 0.0, patience: FIRST_PASSES },
             logits: Vec::new(),
             model,
         }
@@ -103,20 +119,47 @@ impl Drafter {
     /// # Errors
     /// The model failed.
     pub fn draft(&mut self, all: &mut [Guessing<'_>], prices: Prices) -> Result<(), String> {
+        let pass = prices.token * all.len() as f64;
         let cost = self.price(all.len()) / prices.token;
         let mut asked: Vec<_> = all.iter_mut().filter(|g| g.asks_model(cost)).collect();
         let price = self.price(asked.len()) + prices.guess;
+        let doubted = asked.first().filter(|_| price >= prices.token && self.doubt.is_due());
+        if let Some(guessing) = doubted {
+            return self.awake(|drafter| drafter.measure(guessing, pass));
+        }
         asked.retain_mut(|g| g.guesser.tries_model(prices.token / price));
         if asked.is_empty() {
             return Ok(());
         }
+        self.awake(|drafter| drafter.go(&mut asked, prices))
+    }
+
+    /// Computes something with the model.
+    fn awake(
+        &mut self,
+        compute: impl FnOnce(&mut Drafter) -> Result<(), ForwardError>,
+    ) -> Result<(), String> {
         self.model.awake(true);
-        let result = self.go(&mut asked, prices);
+        let result = compute(self);
         self.model.awake(false);
         match result {
             Err(ForwardError::Failed(message)) => Err(message),
             Ok(()) | Err(ForwardError::Interrupted) => Ok(()),
         }
+    }
+
+    /// Computes a token of a sequence to find out how long that takes, where the large model takes `pass`.
+    fn measure(&mut self, guessing: &Guessing<'_>, pass: f64) -> Result<(), ForwardError> {
+        let twin = self.twin(guessing.id, guessing.tokens);
+        let Some(run) = self.run(twin, guessing, 1) else {
+            return Ok(());
+        };
+        let run = Run { wants: Wants::Last, ..run };
+        let time = self.time(std::slice::from_ref(&run))?;
+        self.twins[twin].tokens.extend(run.tokens);
+        self.costs.correct(1, time);
+        self.doubt.measured(time / pass);
+        Ok(())
     }
 
     fn go(&mut self, asked: &mut [&mut Guessing<'_>], prices: Prices) -> Result<(), ForwardError> {
@@ -138,7 +181,8 @@ impl Drafter {
             if runs.is_empty() {
                 return Ok(());
             }
-            self.forward(&runs)?;
+            let time = self.time(&runs)?;
+            self.costs.learn(runs.iter().map(|run| run.tokens.len()).sum(), time);
             let price = self.price(runs.len()) + prices.guess;
             let n_vocab = self.model.n_vocab();
             let mut rows = self.logits.chunks_exact_mut(n_vocab);
@@ -218,19 +262,32 @@ impl Drafter {
         self.free.pop()
     }
 
-    fn forward(&mut self, runs: &[Run]) -> Result<(), ForwardError> {
+    /// Fills `logits`; the seconds that takes.
+    fn time(&mut self, runs: &[Run]) -> Result<f64, ForwardError> {
         let start = self.model.clock();
         let (model, logits) = (&mut self.model, &mut self.logits);
         catch("the draft model's pass", || model.forward(runs, logits))
             .map_err(ForwardError::Failed)??;
-        let n_tokens = runs.iter().map(|run| run.tokens.len()).sum();
-        self.costs.learn(n_tokens, (self.model.clock() - start).as_secs_f64());
-        Ok(())
+        Ok((self.model.clock() - start).as_secs_f64())
     }
 
     /// The time of a guess where so many are made in a pass, 0 before it is known.
     fn price(&self, n: usize) -> f64 {
         if self.costs.are_known() { self.costs.time(n) / n.max(1) as f64 } else { 0.0 }
+    }
+}
+
+impl Doubt {
+    /// A pass goes without asking: whether the price is to be measured before.
+    fn is_due(&mut self) -> bool {
+        self.passes += 1.0;
+        self.passes > self.patience
+    }
+
+    /// That has taken so many passes' time.
+    fn measured(&mut self, passes: f64) {
+        self.passes = 0.0;
+        self.patience = (2.0 * self.patience).max(passes / MEASURING).min(MOST_PASSES);
     }
 }
 

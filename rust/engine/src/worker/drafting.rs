@@ -22,10 +22,8 @@ impl Worker {
         }
         let mut drafts: Vec<(u64, Draft)> = guessing.into_iter().map(|g| (g.id, g.draft)).collect();
         if let Err(message) = result {
-            for (id, _) in drafts {
-                self.end(id, false, |job| job.fail(message.clone()));
-            }
-            return;
+            self.drafter = None;
+            self.shared.notices.add(format!("the draft model is not asked any more: {message}"));
         }
         for (id, draft) in &mut drafts {
             if let Some(job) = self.jobs.get_mut(id) {

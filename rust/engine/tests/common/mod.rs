@@ -33,6 +33,8 @@ pub struct Fake {
     pub delay: Duration,
     /// What a pass and each token of it take by the clock that it shows.
     costs: [Duration; 2],
+    /// So many passes at first take this instead.
+    slow_start: (usize, Duration),
     clock: Duration,
     /// Its logits depend on so many of the last tokens, and a little on the others.
     pub order: usize,
@@ -62,6 +64,7 @@ impl Fake {
             states: Vec::new(),
             delay: Duration::ZERO,
             costs: [Duration::ZERO; 2],
+            slow_start: (0, Duration::ZERO),
             clock: Duration::ZERO,
             order: usize::MAX,
             sharpness: 1.0,
@@ -82,6 +85,12 @@ impl Fake {
     /// The same where a pass takes `pass` and `token` for each of its tokens, by its clock.
     pub fn timed(mut self, pass: Duration, token: Duration) -> Fake {
         self.costs = [pass, token];
+        self
+    }
+
+    /// The same, where the first `n` passes take this time instead.
+    pub fn slow_at_first(mut self, n: usize, pass: Duration) -> Fake {
+        self.slow_start = (n, pass);
         self
     }
 
@@ -269,7 +278,10 @@ impl Forward for Fake {
     fn forward(&mut self, runs: &[Run], rows: &mut Vec<f32>) -> Result<(), ForwardError> {
         self.log.lock().expect("not poisoned").passes.push(runs.to_vec());
         let n_tokens: usize = runs.iter().map(|run| run.tokens.len()).sum();
-        self.clock += self.costs[0] + self.costs[1] * n_tokens as u32;
+        self.clock += match self.slow_start {
+            (n, pass) if self.n_passes() <= n => pass,
+            _ => self.costs[0] + self.costs[1] * n_tokens as u32,
+        };
         self.check(runs);
         while self.paused.load(Ordering::SeqCst) {
             thread::sleep(Duration::from_micros(100));
