@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -157,6 +159,30 @@ async def test_closing_the_model_ends_waiting_tasks(slow_path: Path) -> None:
     await asyncio.sleep(0.05)
     await asyncio.to_thread(model.close)
     assert (await task).finish_reason == "cancelled"
+
+
+def test_closing_waits_for_a_thread_that_is_being_started(
+    slow_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Model(slow_path)
+    begun, start = threading.Event(), threading.Thread.start
+
+    def start_late(thread: threading.Thread) -> None:
+        if thread.name == "farthing-dispatch":
+            begun.set()
+            time.sleep(0.1)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_late)
+    results = []
+    task = threading.Thread(
+        target=lambda: results.append(asyncio.run(model.agenerate(DECODE, context_shift=True)))
+    )
+    task.start()
+    begun.wait()
+    model.close()
+    task.join()
+    assert results[0].finish_reason == "cancelled"
 
 
 async def test_nothing_runs_when_all_is_done(slow: Model) -> None:

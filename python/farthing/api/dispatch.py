@@ -82,8 +82,11 @@ class Dispatcher:
 
     def join(self) -> None:
         """Wait for the thread to end, after the engine was closed."""
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join()
+        # What is being started cannot be waited for yet.
+        with self._lock:
+            thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
 
     def _run(self) -> None:
         while (ids := self._engine.wait_ready(_WAIT)) is not None:

@@ -147,10 +147,10 @@ fn damaged_files_are_named_and_computed_again() {
     fs::write(&path, bytes).expect("it can be written");
     let engine = start(&Fake::new(40, 4), disk(folder.path()));
     assert_eq!(cached(&engine, &text), 0);
-    let notices = engine.wait_notices(SECOND).expect("not closed");
+    let notices = engine.wait_notices(PATIENCE).expect("not closed");
     assert!(notices[0].contains("checksum is wrong"), "{notices:?}");
     engine.close();
-    while let Some(more) = engine.wait_notices(SECOND) {
+    while let Some(more) = engine.wait_notices(PATIENCE) {
         assert!(!more.is_empty());
     }
     // They were written again.
@@ -187,7 +187,7 @@ fn files_of_another_model_are_not_looked_at() {
     }
     let engine = start(&Fake::new(40, 4), other);
     assert_eq!(cached(&engine, &prompt(1, 30)), 0);
-    let notices = engine.wait_notices(SECOND).expect("not closed");
+    let notices = engine.wait_notices(PATIENCE).expect("not closed");
     assert!(notices[0].contains("another model"), "{notices:?}");
 }
 
@@ -199,7 +199,7 @@ fn a_folder_that_cannot_be_written_stops_nothing() {
     let engine = start(&Fake::new(40, 4), disk(&file));
     assert_eq!(cached(&engine, &prompt(1, 30)), 0);
     assert_eq!(cached(&engine, &prompt(1, 30)), 29);
-    let notices = engine.wait_notices(5 * SECOND).expect("not closed");
+    let notices = engine.wait_notices(PATIENCE).expect("not closed");
     assert!(notices[0].contains("cannot write"), "{notices:?}");
     engine.close();
     assert_eq!(engine.wait_notices(Duration::ZERO), None, "it is said once");
@@ -262,7 +262,7 @@ fn two_engines_use_one_folder() {
                     cached(&engine, &prompt(first + turn % 5, 40));
                 }
                 engine.close();
-                while let Some(notices) = engine.wait_notices(SECOND) {
+                while let Some(notices) = engine.wait_notices(PATIENCE) {
                     assert!(notices.is_empty(), "{notices:?}");
                 }
             });

@@ -6,11 +6,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{
-    FAILS, Fake, GIVES_NAN, PANICS, SECOND, WIDTH, collect, continuation, greedy, prompt, vector,
-    wait_until,
+    FAILS, Fake, GIVES_NAN, LONG_PASS, LONG_PASS_TIME, PANICS, PATIENCE, SECOND, WIDTH, collect,
+    continuation, greedy, prompt, vector, wait_until,
 };
 use farthing_engine::{Answer, EmbeddingRequest, Engine, Error, FinishReason};
-use farthing_models::Pooling;
+use farthing_models::{Pooling, Run, Wants};
 
 type Embeddings = Answer<Vec<Vec<f32>>>;
 
@@ -20,7 +20,7 @@ fn ask(engine: &Engine, texts: &[Vec<u32>], pooling: Option<Pooling>) -> Embeddi
 }
 
 fn result(answer: &Embeddings) -> Result<Vec<Vec<f32>>, Error> {
-    answer.wait(20 * SECOND).expect("an answer in time")
+    answer.wait(PATIENCE).expect("an answer in time")
 }
 
 fn texts(lengths: &[usize]) -> Vec<Vec<u32>> {
@@ -89,30 +89,41 @@ fn fewer_pages_than_texts_of_a_pass() {
 
 #[test]
 fn a_short_request_does_not_wait_for_a_long_one() {
-    let fake = Fake::new(100, 4).encoder().slow(Duration::from_micros(500));
+    let fake = Fake::new(100, 4).encoder();
     let engine = fake.start_with(40, 2, 16);
-    let long = ask(&engine, &texts(&[8; 400]), None);
-    wait_until("it runs", || fake.n_passes() > 0);
-    result(&ask(&engine, &[prompt(9, 20)], None)).unwrap();
-    assert!(long.wait(Duration::ZERO).is_none(), "the long one was first");
+    let (long, short) = fake.while_paused(|| {
+        let long = ask(&engine, &texts(&[8; 400]), None);
+        fake.advance_to(1);
+        (long, ask(&engine, &[prompt(9, 20)], None))
+    });
+    result(&short).unwrap();
+    result(&long).unwrap();
+    let passes = fake.run_lengths();
+    let its_pass = passes.iter().position(|lengths| lengths.contains(&20)).expect("it ran");
+    assert!(its_pass < 5 && passes.len() > 100, "{its_pass} of {}", passes.len());
 }
 
 #[test]
 fn streams_go_on_beside_embeddings() {
-    let fake = Fake::new(100, 4).slow(Duration::from_micros(100));
+    let fake = Fake::new(100, 4);
     let engine = fake.start_with(100, 4, 16);
     let (long, other) = (prompt(1, 20), prompt(2, 10));
-    let stream = engine.submit(greedy(long.clone(), 40)).unwrap();
     let texts = texts(&[6; 60]);
-    let (embeddings, late) = fake.while_paused(|| {
+    let (stream, embeddings, late) = fake.while_paused(|| {
+        let stream = engine.submit(greedy(long.clone(), 40)).unwrap();
         let embeddings = ask(&engine, &texts, Some(Pooling::Last));
-        (embeddings, engine.submit(greedy(other.clone(), 5)).unwrap())
+        (stream, embeddings, engine.submit(greedy(other.clone(), 5)).unwrap())
     });
     assert_eq!(collect(&late).tokens, continuation(&other, 5));
-    assert!(embeddings.wait(Duration::ZERO).is_none(), "60 texts were before 5 tokens");
     let expected: Vec<_> = texts.iter().map(|t| expected(t, false, Pooling::Last)).collect();
     assert_eq!(result(&embeddings), Ok(expected));
     assert_eq!(collect(&stream).tokens, continuation(&long, 40));
+    let log = fake.log.lock().expect("not poisoned");
+    let last = |of: &dyn Fn(&Run) -> bool| log.passes.iter().rposition(|runs| runs.iter().any(of));
+    // The last token of the late one, computed alone, and the texts.
+    let late = last(&|run| run.start == other.len() + 3).expect("it ran");
+    let embedded = last(&|run| matches!(run.wants, Wants::Vectors(_))).expect("they ran");
+    assert!(late + 5 < embedded, "60 texts were before 5 tokens");
 }
 
 #[test]
@@ -130,19 +141,19 @@ fn texts_that_begin_alike_are_computed_once_where_the_last_token_counts() {
 
 #[test]
 fn cancelling_interrupts_and_leaves_the_engine_usable() {
-    let fake = Fake::new(100, 4).encoder().slow(Duration::from_millis(20));
-    let engine = fake.start_with(400, 2, 16);
-    let slow = ask(&engine, &[prompt(1, 400), prompt(2, 400)], None);
+    let fake = Fake::new(500, 4).encoder().very_slow();
+    let engine = fake.start_with(LONG_PASS, 2, 16);
+    let slow = ask(&engine, &[prompt(1, LONG_PASS), prompt(2, LONG_PASS)], None);
     wait_until("it runs", || fake.n_passes() > 0);
     let begin = Instant::now();
     slow.cancel();
     assert_eq!(result(&slow), Err(Error::Cancelled));
-    assert!(begin.elapsed() < Duration::from_secs(1));
+    assert!(begin.elapsed() < LONG_PASS_TIME / 2);
     assert_eq!(result(&ask(&engine, &[prompt(3, 2)], None)).map(|rows| rows.len()), Ok(1));
-    let dropped = ask(&engine, &[prompt(1, 400)], None);
+    let dropped = ask(&engine, &[prompt(1, LONG_PASS)], None);
     drop(dropped);
     wait_until("nothing is left", || engine.status().running == 0);
-    let last = ask(&engine, &[prompt(1, 400)], None);
+    let last = ask(&engine, &[prompt(1, LONG_PASS)], None);
     engine.close();
     assert_eq!(result(&last), Err(Error::Cancelled));
 }
@@ -186,7 +197,7 @@ fn readers_are_told_when_all_is_done() {
     answer.watch();
     let begin = Instant::now();
     let mut rows = None;
-    while rows.is_none() && begin.elapsed() < 10 * SECOND {
+    while rows.is_none() && begin.elapsed() < PATIENCE {
         if engine.wait_ready(SECOND).contains(&answer.id()) {
             rows = answer.wait(Duration::ZERO);
         }
@@ -197,13 +208,16 @@ fn readers_are_told_when_all_is_done() {
 
 #[test]
 fn a_generation_is_cancelled_without_harm_to_embeddings() {
-    let fake = Fake::new(100, 4).slow(Duration::from_micros(200));
+    let fake = Fake::new(100, 4);
     let engine = fake.start_with(100, 4, 16);
-    let stream = engine.submit(greedy(prompt(1, 20), 60)).unwrap();
     let texts = texts(&[6; 20]);
-    let embeddings = ask(&engine, &texts, Some(Pooling::None));
-    wait_until("it runs", || fake.n_passes() > 1);
-    stream.cancel();
+    let (stream, embeddings) = fake.while_paused(|| {
+        let stream = engine.submit(greedy(prompt(1, 20), 60)).unwrap();
+        let embeddings = ask(&engine, &texts, Some(Pooling::None));
+        fake.advance_to(2);
+        stream.cancel();
+        (stream, embeddings)
+    });
     assert_eq!(collect(&stream).reason(), FinishReason::Cancelled);
     let expected: Vec<_> = texts.iter().map(|t| expected(t, false, Pooling::None)).collect();
     assert_eq!(result(&embeddings), Ok(expected));

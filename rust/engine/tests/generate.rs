@@ -4,6 +4,7 @@ mod common;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::thread;
 use std::time::Duration;
 
 use common::*;
@@ -267,14 +268,18 @@ fn penalties_see_the_prompt() {
 
 #[test]
 fn timings_add_up() {
-    let engine = Fake::new(16, 4).slow(Duration::from_millis(1)).start(1, 4);
-    let answer = answer(&engine, greedy(prompt(4, 12), 5));
-    let Some(Output::Finished { timings, .. }) = answer.outputs.last() else {
-        panic!("{answer:?}");
-    };
+    let fake = Fake::new(16, 4).slow(Duration::from_millis(1));
+    let engine = fake.start(1, 4);
+    let timings = answer(&engine, greedy(prompt(4, 12), 5)).timings();
     assert_eq!((timings.prompt_n, timings.predicted_n, timings.cached_n), (12, 5, 0));
     assert!(timings.prompt_ms >= 12.0 && timings.predicted_ms >= 4.0, "{timings:?}");
-    assert!(timings.queue_ms >= 0.0 && timings.queue_ms < timings.prompt_ms);
+    let [_first, second] = fake.while_paused(|| {
+        let submit = |seed| engine.submit(greedy(prompt(seed, 4), 1)).expect("a valid request");
+        let both = [5, 6].map(submit);
+        thread::sleep(Duration::from_millis(30));
+        both
+    });
+    assert!(collect(&second).timings().queue_ms >= 30.0);
 }
 
 #[test]

@@ -4,7 +4,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Fake, N_VOCAB, answer, collect, continuation, greedy, prompt, wait_until};
+use common::{Fake, N_VOCAB, answer, collect, continuation, greedy, prompt};
 use farthing_engine::{Constraint, FinishReason, Request, Sampling, Source, TokenText, Vocabulary};
 
 /// The fake model's tokens.
@@ -161,11 +161,14 @@ fn a_preempted_request_goes_on_where_it_was() {
 
 #[test]
 fn cancelling_does_not_wait_for_masks() {
-    let fake = Fake::new(64, 8).slow(Duration::from_millis(1));
+    let fake = Fake::new(64, 8);
     let engine = fake.start(4, 64);
-    let handle = engine.submit(request(whole(&Source::JsonObject), 400, 1)).expect("valid");
-    wait_until("it has begun", || fake.n_passes() > 2);
-    handle.cancel();
+    let handle = fake.while_paused(|| {
+        let handle = engine.submit(request(whole(&Source::JsonObject), 400, 1)).expect("valid");
+        fake.advance_to(2);
+        handle.cancel();
+        handle
+    });
     assert_eq!(collect(&handle).reason(), FinishReason::Cancelled);
 }
 

@@ -128,7 +128,7 @@ fn a_preempted_evaluation_gives_every_row_once() {
     });
     assert_eq!(collect(&talker).tokens, continuation(&prompt(1, 4), 45));
     let expected: Vec<f32> = (1..=40).flat_map(|n| logits_after(&text[..n])).collect();
-    assert!(evaluation.wait(10 * SECOND) == Some(Ok(expected)));
+    assert!(evaluation.wait(PATIENCE) == Some(Ok(expected)));
     let computed: usize = fake.run_lengths().iter().flatten().sum();
     assert!(computed > 48 + 40, "it was not preempted");
 }
@@ -265,19 +265,21 @@ fn a_short_common_beginning_is_not_waited_for() {
 fn a_waiting_request_goes_on_when_the_other_ends() {
     // Cancelled, failed at a token behind the common beginning, or at its end.
     for end in [None, Some((30, FAILS)), Some((59, GIVES_NAN))] {
-        let fake = Fake::new(100, 4).slow(Duration::from_micros(500));
+        let fake = Fake::new(100, 4);
         let engine = fake.start(2, 8);
         let mut first = prompt(5, 60);
         let second = [&first[..28], &prompt(6, 5)].concat();
         if let Some((at, token)) = end {
             first[at] = token;
         }
-        let requests = [greedy(first, 5), greedy(second.clone(), 5)];
-        let handles = submit_together(&fake, &engine, requests.into_iter());
-        wait_until("a pass", || fake.n_passes() > 1);
-        if end.is_none() {
-            handles[0].cancel();
-        }
+        let handles = fake.while_paused(|| {
+            let handles = [first, second.clone()].map(|text| submit(&engine, greedy(text, 5)));
+            fake.advance_to(1);
+            if end.is_none() {
+                handles[0].cancel();
+            }
+            handles
+        });
         assert!(collect(&handles[0]).tokens.is_empty());
         assert_eq!(collect(&handles[1]).tokens, continuation(&second, 5));
         wait_until("all is over", || engine.status().running == 0);

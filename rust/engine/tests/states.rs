@@ -3,8 +3,7 @@
 
 mod common;
 
-use common::{Fake, SECOND, answer, collect, continuation, greedy, prompt, wait_until};
-use std::time::Duration;
+use common::{Fake, answer, collect, continuation, greedy, prompt};
 
 #[test]
 fn more_requests_than_states() {
@@ -81,13 +80,16 @@ fn requests_at_the_same_time_wait_for_a_checkpoint() {
 
 #[test]
 fn an_interrupted_pass_leaves_the_state_before_it() {
-    let fake = Fake::new(40, 4).with_states(6).slow(Duration::from_millis(2));
+    let fake = Fake::new(40, 4).with_states(6);
     let engine = fake.start(2, 8);
     let text = prompt(1, 60);
-    let handle = engine.submit(greedy(text.clone(), 5)).expect("valid");
-    wait_until("three passes", || fake.n_passes() >= 3);
-    handle.cancel();
-    handle.take(SECOND);
+    let handle = fake.while_paused(|| {
+        let handle = engine.submit(greedy(text.clone(), 5)).expect("valid");
+        fake.advance_to(2);
+        handle.cancel();
+        handle
+    });
+    assert!(collect(&handle).tokens.is_empty());
     let got = answer(&engine, greedy(text.clone(), 5));
     assert_eq!(got.tokens, continuation(&text, 5));
     assert!(got.finished().1.cached_tokens >= 8);

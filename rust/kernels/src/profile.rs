@@ -210,7 +210,7 @@ impl Drop for Entered<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::thread::sleep;
+    use std::thread::{self, sleep};
     use std::time::Duration;
 
     use super::*;
@@ -228,8 +228,15 @@ mod tests {
             let _outer = profile.enter(Part::Pass);
             pause(10);
             let _inner = profile.enter(Part::Ffn);
-            // Long enough for the other thread to take its part.
-            team.for_each(10, 1, &|_| pause(2));
+            // The other thread takes its part, however late it comes.
+            let present = AtomicU64::new(0);
+            team.for_each(2, 1, &|_| {
+                present.fetch_add(1, Ordering::Relaxed);
+                while present.load(Ordering::Relaxed) < 2 {
+                    thread::yield_now();
+                }
+                pause(20);
+            });
         }
         pause(10);
         let report = profile.stop();

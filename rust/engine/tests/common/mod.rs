@@ -4,7 +4,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,6 +17,14 @@ use farthing_models::{Abilities, Page, Pooling, Rows, Run, Slot, Wants};
 
 pub const N_VOCAB: usize = 50;
 pub const SECOND: Duration = Duration::from_secs(1);
+
+/// How long what must come is waited for: other programs may leave little time.
+pub const PATIENCE: Duration = Duration::from_secs(100);
+
+/// How long a pass takes that tests interrupt, with [`LONG_PASS`] tokens of which each takes 10 ms: nobody may
+/// wait for half of it.
+pub const LONG_PASS_TIME: Duration = Duration::from_secs(20);
+pub const LONG_PASS: usize = 2000;
 
 /// The ids that make the fake model fail in some way when it computes them.
 pub const PANICS: u32 = 49;
@@ -44,7 +52,8 @@ pub struct Fake {
     pub n_draft_max: usize,
     pub log: Arc<Mutex<Log>>,
     pub interrupt: Arc<AtomicBool>,
-    paused: Arc<AtomicBool>,
+    /// Passes from this number on stand still.
+    held_from: Arc<AtomicUsize>,
     memory: Vec<Option<(usize, u32)>>,
     /// Whether it is an encoder, whose tokens see later ones.
     encoder: bool,
@@ -71,7 +80,7 @@ impl Fake {
             n_draft_max: 0,
             log: Arc::default(),
             interrupt: Arc::default(),
-            paused: Arc::default(),
+            held_from: Arc::new(AtomicUsize::new(usize::MAX)),
             memory: vec![None; n_pages * page_len],
             encoder: false,
         }
@@ -80,6 +89,11 @@ impl Fake {
     pub fn slow(mut self, delay: Duration) -> Fake {
         self.delay = delay;
         self
+    }
+
+    /// The same with passes that take long: see [`LONG_PASS_TIME`].
+    pub fn very_slow(self) -> Fake {
+        self.slow(LONG_PASS_TIME / LONG_PASS as u32)
     }
 
     /// The same where a pass takes `pass` and `token` for each of its tokens, by its clock.
@@ -145,15 +159,21 @@ impl Fake {
     /// Does something, such as submitting requests, while the pass in progress stands still.
     pub fn while_paused<T>(&self, f: impl FnOnce() -> T) -> T {
         /// Lets the passes go on, also when `f` panics: else the engine's thread would never end.
-        struct Resume<'a>(&'a AtomicBool);
+        struct Resume<'a>(&'a AtomicUsize);
         impl Drop for Resume<'_> {
             fn drop(&mut self) {
-                self.0.store(false, Ordering::SeqCst);
+                self.0.store(usize::MAX, Ordering::SeqCst);
             }
         }
-        self.paused.store(true, Ordering::SeqCst);
-        let _resume = Resume(&self.paused);
+        self.held_from.store(0, Ordering::SeqCst);
+        let _resume = Resume(&self.held_from);
         f()
+    }
+
+    /// Within `while_paused`: lets passes go on, and waits until so many are done and the next one stands still.
+    pub fn advance_to(&self, n_passes: usize) {
+        self.held_from.store(n_passes, Ordering::SeqCst);
+        wait_until("the pass stands still", || self.n_passes() == n_passes + 1);
     }
 
     pub fn n_passes(&self) -> usize {
@@ -276,14 +296,18 @@ impl Forward for Fake {
     }
 
     fn forward(&mut self, runs: &[Run], rows: &mut Vec<f32>) -> Result<(), ForwardError> {
-        self.log.lock().expect("not poisoned").passes.push(runs.to_vec());
+        let nth = {
+            let passes = &mut self.log.lock().expect("not poisoned").passes;
+            passes.push(runs.to_vec());
+            passes.len() - 1
+        };
         let n_tokens: usize = runs.iter().map(|run| run.tokens.len()).sum();
         self.clock += match self.slow_start {
             (n, pass) if self.n_passes() <= n => pass,
             _ => self.costs[0] + self.costs[1] * n_tokens as u32,
         };
         self.check(runs);
-        while self.paused.load(Ordering::SeqCst) {
+        while nth >= self.held_from.load(Ordering::SeqCst) {
             thread::sleep(Duration::from_micros(100));
         }
         rows.clear();
@@ -467,7 +491,7 @@ impl Answer {
 
 /// Waits for the end of an answer.
 pub fn collect(handle: &Handle) -> Answer {
-    let deadline = Instant::now() + 20 * SECOND;
+    let deadline = Instant::now() + PATIENCE;
     let mut outputs = Vec::new();
     while !matches!(outputs.last(), Some(Output::Finished { .. } | Output::Error(_))) {
         assert!(Instant::now() < deadline, "no end after {outputs:?}");
@@ -489,7 +513,7 @@ pub fn answer(engine: &Engine, request: Request) -> Answer {
 
 /// Waits until something holds.
 pub fn wait_until(what: &str, holds: impl Fn() -> bool) {
-    let deadline = Instant::now() + 10 * SECOND;
+    let deadline = Instant::now() + PATIENCE;
     while !holds() {
         assert!(Instant::now() < deadline, "waited in vain until {what}");
         thread::sleep(Duration::from_micros(200));
