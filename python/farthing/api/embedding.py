@@ -58,33 +58,57 @@ def normalized(vectors: Vectors, pooling: str) -> Vectors:
     return unit
 
 
-def no_vectors(width: int, pooling: str) -> Vectors:
-    """Those of no texts."""
-    import numpy as np
+class Embedding:
+    """Texts that are being computed, to be waited for once, in either way."""
 
-    return [] if pooling == "none" else np.empty((0, width), np.float32)
+    def __init__(
+        self, request: Embeddings, dispatcher: Dispatcher, pooling: str, *, normalize: bool
+    ) -> None:
+        self._request = request
+        self._dispatcher = dispatcher
+        self._pooling = pooling
+        self._normalize = normalize
+
+    def wait(self) -> Vectors:
+        """Block until they are there; Ctrl-C stops the computation."""
+        try:
+            while (vectors := self._request.take()) is None:
+                pass
+            return self._finished(vectors)
+        finally:
+            # Who handles an exception still holds the request by its traceback.
+            self._request.cancel()
+
+    async def await_result(self) -> Vectors:
+        """`wait` for asyncio; cancelling the task stops the computation."""
+        waiter = self._dispatcher.watch(self._request)
+        try:
+            while True:
+                waiter.ready.clear()
+                if (vectors := self._request.take(0)) is not None:
+                    return self._finished(vectors)
+                await waiter.ready.wait()
+        finally:
+            self._request.cancel()
+            self._dispatcher.forget(waiter)
+
+    def _finished(self, vectors: Vectors) -> Vectors:
+        return normalized(vectors, self._pooling) if self._normalize else vectors
 
 
-def wait_for(embeddings: Embeddings) -> Vectors:
-    """Block until they are there; Ctrl-C stops the computation."""
-    try:
-        while (vectors := embeddings.take()) is None:
-            pass
-        return vectors
-    finally:
-        # Who handles an exception still holds the embeddings by its traceback.
-        embeddings.cancel()
+class NoTexts:
+    """No texts, of which there is nothing to compute."""
 
+    def __init__(self, width: int, pooling: str) -> None:
+        self._width = width
+        self._pooling = pooling
 
-async def await_them(embeddings: Embeddings, dispatcher: Dispatcher) -> Vectors:
-    """`wait_for` for asyncio; cancelling the task stops the computation."""
-    waiter = dispatcher.watch(embeddings)
-    try:
-        while True:
-            waiter.ready.clear()
-            if (vectors := embeddings.take(0)) is not None:
-                return vectors
-            await waiter.ready.wait()
-    finally:
-        embeddings.cancel()
-        dispatcher.forget(waiter)
+    def wait(self) -> Vectors:
+        """The embeddings of none."""
+        import numpy as np
+
+        return [] if self._pooling == "none" else np.empty((0, self._width), np.float32)
+
+    async def await_result(self) -> Vectors:
+        """`wait` for asyncio."""
+        return self.wait()

@@ -12,7 +12,7 @@ from farthing.api.chat import NAMES as CHAT_NAMES
 from farthing.api.chat import ChatSoFar, prepare_chat, shown_tokens
 from farthing.api.chat_constraint import chat_constraint
 from farthing.api.chat_stream import ChatStream
-from farthing.api.embedding import await_them, encode_texts, no_vectors, normalized, wait_for
+from farthing.api.embedding import Embedding, NoTexts, encode_texts
 from farthing.api.generation import Generation, Piece, Pieces
 from farthing.api.loaded import Loaded
 from farthing.api.reranking import TEMPLATE, checked, pair_ids, ranked
@@ -154,12 +154,8 @@ class Model(Loaded):
         `normalize` makes the length of a text's embedding 1. `truncate` cuts long texts to the
         context, where they raise ContextLengthError otherwise.
         """
-        pooling = pooling if pooling is not None else self.info["pooling"]
         ids = self._text_ids(texts, truncate)
-        if not ids:
-            return no_vectors(self.info["n_embd"], pooling)
-        vectors = wait_for(self._engine.embed(ids, pooling=pooling))
-        return normalized(vectors, pooling) if normalize else vectors
+        return self._embedding(ids, pooling, normalize).wait()
 
     async def aembed(
         self,
@@ -172,14 +168,9 @@ class Model(Loaded):
         """`embed` for asyncio; cancelling the task stops the computation."""
         import asyncio
 
-        pooling = pooling if pooling is not None else self.info["pooling"]
         # Many texts take longer to encode than a loop should stand still.
         ids = await asyncio.to_thread(self._text_ids, texts, truncate)
-        if not ids:
-            return no_vectors(self.info["n_embd"], pooling)
-        embeddings = self._engine.embed(ids, pooling=pooling)
-        vectors = await await_them(embeddings, self._dispatcher)
-        return normalized(vectors, pooling) if normalize else vectors
+        return await self._embedding(ids, pooling, normalize).await_result()
 
     def rerank(
         self,
@@ -222,6 +213,15 @@ class Model(Loaded):
     def _text_ids(self, texts: Iterable[str | Iterable[int]], truncate: bool) -> list[list[int]]:
         n_ctx = self.info["n_ctx"]
         return encode_texts(lambda: self.tokenizer, texts, n_ctx, truncate=truncate)
+
+    def _embedding(
+        self, ids: list[list[int]], pooling: Pooling | None, normalize: bool
+    ) -> Embedding | NoTexts:
+        pooling = pooling if pooling is not None else self.info["pooling"]
+        if not ids:
+            return NoTexts(self.info["n_embd"], pooling)
+        request = self._engine.embed(ids, pooling=pooling)
+        return Embedding(request, self._dispatcher, pooling, normalize=normalize)
 
     def _rerank_ids(
         self, query: str, documents: Iterable[str], top_n: int | None, truncate: bool
