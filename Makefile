@@ -4,6 +4,7 @@ PYTHON ?= python3
 MODEL ?= demo
 ARGS ?=
 FUZZ_SECONDS ?= 60
+FUZZ_SEED ?= 0
 
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 
@@ -80,11 +81,11 @@ emulate: ## Test the kernels for ARM: needs qemu-user, gcc-aarch64-linux-gnu and
 		cargo test --package farthing-kernels --lib --target aarch64-unknown-linux-gnu
 
 .PHONY: fuzz
-fuzz: .venv/.tools ## Fuzz the GGUF reader: make fuzz [FUZZ_SECONDS=60].
+fuzz: .venv/.tools ## Fuzz the GGUF reader: make fuzz [FUZZ_SECONDS=60] [FUZZ_SEED=0, a random one].
 	command -v cargo-fuzz || cargo install --quiet --locked --root .venv cargo-fuzz
 	cargo run --quiet --locked -p farthing-gguf --example fuzz_seeds -- rust/gguf/fuzz/corpus/open
 	RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir rust/gguf/fuzz open -- \
-		-max_total_time=$(FUZZ_SECONDS) -timeout=5 -max_len=16384 -malloc_limit_mb=4
+		-seed=$(FUZZ_SEED) -max_total_time=$(FUZZ_SECONDS) -timeout=60 -max_len=16384 -malloc_limit_mb=4
 
 .PHONY: clean
 clean: ## Delete everything that was built.

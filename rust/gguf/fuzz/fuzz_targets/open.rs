@@ -5,7 +5,7 @@
 //! ```sh
 //! cargo run -p farthing-gguf --example fuzz_seeds -- rust/gguf/fuzz/corpus/open
 //! RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir rust/gguf/fuzz open -- \
-//!     -max_total_time=60 -timeout=5 -max_len=16384 -malloc_limit_mb=4
+//!     -max_total_time=60 -timeout=60 -max_len=16384 -malloc_limit_mb=4
 //! ```
 //!
 //! The limits make a hang or an allocation out of proportion to the file a failure.
