@@ -284,8 +284,13 @@ mod tests {
     fn probabilities_after_the_chain_are_those_of_the_draw() {
         let logits = logits(300);
         let expected = default_distribution(&logits);
-        let request =
-            Request { logprobs: Some(4), post_sampling_probs: true, ..Request::default() };
+        let sampling = Sampling { seed: Some(6), ..Sampling::default() };
+        let request = Request {
+            sampling,
+            logprobs: Some(4),
+            post_sampling_probs: true,
+            ..Request::default()
+        };
         let sample = |request: &Request| {
             let mut sampler = Sampler::new(request);
             let sampled =
