@@ -171,9 +171,9 @@ class Loaded:
     def load_lora(self, path: str | os.PathLike[str], name: str | None = None) -> str:
         """Load an adapter that requests can choose, at any time; gives its name back.
 
-        `name` is the file's without its ending by default. The adapter stays in its file's memory
-        map, and the weights stay as they are: requests with different adapters, and without,
-        are computed together. Raises ModelFileError or UnsupportedModelError, which name the tensor
+        `name` is the file's without its ending by default. The model's weights stay as they are:
+        requests with different adapters, and without, are computed together. Half of the adapter
+        stays in its file's memory map. Raises ModelFileError or UnsupportedModelError, which name the tensor
         and both shapes where it does not fit, or RequestError if the name is taken.
         """
         return self._adapters.load(path, name)

@@ -132,28 +132,27 @@ impl<T: Float> Form for Pairs<T> {
     }
 }
 
-/// `out[c][r] = w[r] · x[c]` for some rows and all columns. Weights that are bfloat16 are multiplied as such
+/// `out[c][r] = w[r] · x[c]` for some rows and columns. Weights that are bfloat16 are multiplied as such
 /// where that is one instruction, with columns rounded to it.
 ///
 /// # Safety
 /// At `w` there are `n_rows` rows of `x.k` weights, `rows` being among them; `out` is `[x.n][n_rows]`
-/// and the places of these rows are used by no other thread.
+/// and the places of these rows and columns are used by no other thread.
 #[inline(always)]
 pub unsafe fn float_tile<T: Float, A: Isa>(
     isa: A,
-    w: *const u8,
-    n_rows: usize,
+    (w, n_rows): (*const u8, usize),
     rows: Range<usize>,
-    x: &Activations,
+    (x, columns): (&Activations, Range<usize>),
     out: RawMut<f32>,
 ) {
     let job = Job { w, n_rows, x, out };
     // SAFETY: the caller's conditions.
     unsafe {
         if T::PAIRS && A::PAIRS {
-            job.all::<T, Pairs<T>, A>(isa, rows);
+            job.all::<T, Pairs<T>, A>(isa, rows, columns);
         } else {
-            job.all::<T, Singles<T>, A>(isa, rows);
+            job.all::<T, Singles<T>, A>(isa, rows, columns);
         }
     }
 }
@@ -170,16 +169,22 @@ impl Job<'_> {
     /// # Safety
     /// As for [`float_tile`].
     #[inline(always)]
-    unsafe fn all<T: Float, V: Form, A: Isa>(&self, isa: A, rows: Range<usize>) {
-        if self.x.n <= FEW {
+    unsafe fn all<T: Float, V: Form, A: Isa>(
+        &self,
+        isa: A,
+        rows: Range<usize>,
+        columns: Range<usize>,
+    ) {
+        if columns.len() <= FEW {
             // SAFETY: the caller's conditions.
-            return unsafe { self.straight::<T, V, A>(isa, rows) };
+            return unsafe { self.straight::<T, V, A>(isa, rows, columns) };
         }
         // Not in a closure, which would not take on the features of the entry.
         let mut scratch = V::scratch(|scratch| std::mem::replace(scratch, Scratch::EMPTY));
         let whole = self.x.k / V::LEN;
-        for first in (0..self.x.n).step_by(COLUMNS) {
-            let columns = first..(first + COLUMNS).min(self.x.n);
+        let end = columns.end;
+        for first in columns.step_by(COLUMNS) {
+            let columns = first..(first + COLUMNS).min(end);
             scratch.sums.clear();
             scratch.sums.resize(columns.len() * rows.len(), F::splat(0.0));
             for from in (0..whole).step_by(CHUNK) {
@@ -261,13 +266,18 @@ impl Job<'_> {
         }
     }
 
-    /// All columns, few of them, through rows as they are.
+    /// Few columns through rows as they are.
     ///
     /// # Safety
     /// As for [`float_tile`].
     #[inline(always)]
-    unsafe fn straight<T: Float, V: Form, A: Isa>(&self, isa: A, rows: Range<usize>) {
-        let parts = even_parts(0..self.x.n, width::<A>());
+    unsafe fn straight<T: Float, V: Form, A: Isa>(
+        &self,
+        isa: A,
+        rows: Range<usize>,
+        columns: Range<usize>,
+    ) {
+        let parts = even_parts(columns, width::<A>());
         let mut row = rows.start;
         while row < rows.end {
             let tall = rows.end - row >= height::<A>();

@@ -32,6 +32,7 @@ pub mod rope;
 pub mod team;
 #[cfg(test)]
 mod testing;
+pub mod thin;
 pub mod threads;
 mod tile;
 pub mod vector;

@@ -29,6 +29,8 @@ const SMALL_CHUNK: usize = 256;
 const FEW: usize = 4;
 /// Rows in a thread's unit of work.
 const UNIT: usize = 32;
+/// Columns of it at least, where it is one of floats.
+const UNIT_COLUMNS: usize = 48;
 
 /// A weight matrix, `rows` × `k`, in the file's bytes, row after row, or in panels.
 #[derive(Clone, Copy)]
@@ -79,6 +81,16 @@ impl<'a> Matrix<'a> {
             return Err(format!("{rows} rows of {} do not make panels of {LANES}", quant.name));
         }
         Ok(Matrix { in_panels: true, ..Matrix::new(quant, data, rows, k)? })
+    }
+
+    /// The type of its weights.
+    pub fn quant(&self) -> &'static Quant {
+        self.quant
+    }
+
+    /// Its bytes.
+    pub(crate) fn data(&self) -> &'a [u8] {
+        self.data
     }
 
     /// Rows, which are outputs.
@@ -143,28 +155,41 @@ pub fn matmul_at(
             (*w, RawMut::new(out))
         })
         .collect();
-    let units: usize = jobs.iter().map(|(w, _)| w.rows.div_ceil(UNIT)).sum();
+    let row_units = |w: &Matrix| w.rows.div_ceil(UNIT);
+    let n_row_units: usize = jobs.iter().map(|(w, _)| row_units(w)).sum();
+    // Where rows alone would leave threads without work, float weights' columns are parted too.
+    let thin = n_row_units < 4 * team.n_threads();
+    let parts = |w: &Matrix| if thin && !w.quant.int8 { (x.n / UNIT_COLUMNS).max(1) } else { 1 };
+    let units = jobs.iter().map(|(w, _)| row_units(w) * parts(w)).sum();
     let grain = if x.n <= FEW { 4 } else { 1 };
     team.for_each(units, grain, &|range| {
         let mut start = 0;
         for (w, out) in &jobs {
-            let end = start + w.rows.div_ceil(UNIT);
+            let (n, parts) = (row_units(w), parts(w));
+            let end = start + n * parts;
             let mine = range.start.clamp(start, end) - start..range.end.clamp(start, end) - start;
-            if !mine.is_empty() {
-                let rows = mine.start * UNIT..(mine.end * UNIT).min(w.rows);
-                (w.quant.columns)(Share { level, w: *w, rows, x, out: *out });
-            }
             start = end;
+            let share = |rows: Range<usize>, part: usize| {
+                let rows = rows.start * UNIT..(rows.end * UNIT).min(w.rows);
+                let columns = x.n * part / parts..x.n * (part + 1) / parts;
+                (w.quant.columns)(Share { level, w: *w, rows, x, columns, out: *out });
+            };
+            match parts {
+                _ if mine.is_empty() => {}
+                1 => share(mine, 0),
+                _ => mine.for_each(|unit| share(unit % n..unit % n + 1, unit / n)),
+            }
         }
     });
 }
 
-/// One thread's part: some rows, all columns.
+/// One thread's part: some rows and all columns, or some if weights are floats.
 pub struct Share<'a> {
     level: Level,
     w: Matrix<'a>,
     rows: Range<usize>,
     x: &'a Activations,
+    columns: Range<usize>,
     out: RawMut<f32>,
 }
 
@@ -176,10 +201,10 @@ pub fn float_columns<T: Float>(share: Share) {
         const PAIRS: bool = T::PAIRS;
         #[inline(always)]
         fn run<A: Isa>(self, isa: A) {
-            let Share { w, rows, x, out, .. } = self.0;
+            let Share { w, rows, x, columns, out, .. } = self.0;
             // SAFETY: rows are inside `w`, which has `k` weights in each, as the columns have; the
-            // outputs of these rows are this share's alone.
-            unsafe { float_tile::<T, A>(isa, w.data.as_ptr(), w.rows, rows, x, out) };
+            // outputs of these rows and columns are this share's alone.
+            unsafe { float_tile::<T, A>(isa, (w.data.as_ptr(), w.rows), rows, (x, columns), out) };
         }
     }
     dispatch_at(share.level, Run::<T>(share, PhantomData));
@@ -213,7 +238,7 @@ struct Scratch {
 }
 
 fn tile_rows<T: Block, const PANELS: bool>(share: Share, scratch: &mut Scratch) {
-    let Share { level, w, rows, x, out } = share;
+    let Share { level, w, rows, x, out, .. } = share;
     let stride = w.data.len() / w.rows;
     let Scratch { panels, padded, results } = scratch;
     let mut row = rows.start;

@@ -10,6 +10,7 @@ use std::simd::prelude::*;
 
 use crate::isa::{B, F, Isa, LANES, prefetch, prefetch_l2};
 use crate::matmul::{Share, float_columns, tile_columns};
+use crate::thin;
 
 mod bfloat16;
 mod bits;
@@ -63,6 +64,7 @@ pub struct Quant {
     dequantize: fn(&[u8], &mut [f32]),
     pub(crate) narrow: Option<Range<usize>>,
     pub(crate) columns: fn(Share),
+    pub(crate) add_thin: Option<fn(thin::Share)>,
 }
 
 /// Every type that the kernels compute with.
@@ -133,6 +135,7 @@ impl Quant {
             scaled: T::SCALED,
             narrow: T::NARROW,
             columns: tile_columns::<T>,
+            add_thin: None,
         }
     }
 
@@ -152,6 +155,7 @@ impl Quant {
             scaled: false,
             narrow: None,
             columns: float_columns::<T>,
+            add_thin: Some(thin::add_share::<T>),
         }
     }
 }

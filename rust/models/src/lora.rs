@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use farthing_gguf::Gguf;
-use farthing_kernels::vector::add;
+use farthing_kernels::thin::{Thin, add_thin};
 use farthing_kernels::{Activations, Team, matmul};
 
 use crate::batch::Run;
@@ -22,7 +22,7 @@ use crate::rows::Wanted;
 use crate::storage::Storage;
 use crate::weights::Weights;
 
-/// A low-rank adapter of one model. It stays in its file's memory map.
+/// A low-rank adapter of one model.
 pub struct Adapter {
     /// Rising in the order of loading.
     id: u64,
@@ -35,9 +35,9 @@ pub struct Adapter {
 
 /// What is added to one matrix.
 struct Pair {
-    /// `rank` × inputs; of a table, a row of `rank` for each of its rows.
+    /// `rank` × inputs, in the file's memory map; of a table, a row of `rank` for each of its rows.
     a: Storage,
-    /// Outputs × `rank`.
+    /// `rank` × outputs, which the file has the other way round.
     b: Storage,
     rank: usize,
     /// `alpha / rank`
@@ -72,7 +72,7 @@ impl fmt::Debug for Adapter {
     }
 }
 
-/// The adapters of some rows and their scales.
+/// The adapters of some rows, each once, and their scales.
 pub type Adapters = Arc<[(Arc<Adapter>, f32)]>;
 
 /// What the matrices of a model have in common about adapters.
@@ -115,8 +115,7 @@ struct Pass {
     /// In the order of loading, so that a row's sums do not depend on the others'.
     uses: Vec<Use>,
     columns: Activations,
-    low: Vec<Activations>,
-    product: Vec<f32>,
+    low: Vec<Vec<f32>>,
 }
 
 /// An adapter's rows with their scales, among all and among those of the last layer.
@@ -240,6 +239,9 @@ impl Pair {
             true => (tensors.storage(&a, *rows, rank)?, tensors.storage(&b, *k, rank)?),
             false => (tensors.storage(&a, rank, *k)?, tensors.storage(&b, *rows, rank)?),
         };
+        let b = b
+            .transposed()
+            .map_err(|e| Error::Option(format!("no memory for {name}.lora_b: {e}")))?;
         let factor = if alpha == 0.0 { 1.0 } else { alpha / rank as f32 };
         Ok(Pair { a, b, rank, factor })
     }
@@ -264,33 +266,33 @@ pub fn add_products<'a>(
         return;
     };
     let shared = first.0.lora.0.clone();
-    let mut jobs: Vec<_> = std::iter::once(first).chain(jobs).collect();
-    let Pass { n, uses, columns, low, product } = &mut *lock(&shared.pass);
+    let jobs = std::iter::once(first).chain(jobs).filter(|(target, _)| !target.table);
+    let mut jobs: Vec<_> = jobs.collect();
+    let Pass { n, uses, columns, low } = &mut *lock(&shared.pass);
     for Use { adapter, rows } in uses {
         let rows = &rows[of(*n, x.n())];
-        let mine: Vec<(&Pair, usize)> = jobs
-            .iter()
-            .enumerate()
-            .filter(|(_, (target, _))| !target.table)
-            .filter_map(|(job, (target, _))| Some((adapter.pairs.get(&target.index)?, job)))
-            .collect();
-        if rows.is_empty() || mine.is_empty() {
+        let pair = |target: &Target| adapter.pairs.get(&target.index);
+        let pairs: Vec<&Pair> = jobs.iter().filter_map(|(target, _)| pair(target)).collect();
+        if rows.is_empty() || pairs.is_empty() {
             continue;
         }
         let columns = match rows.len() == x.n() {
             true => &mut *x,
             false => gather(columns, x, rows),
         };
-        low.resize_with(low.len().max(mine.len()), Activations::default);
-        let products = mine.iter().zip(&mut *low);
-        let mut products: Vec<_> = products
-            .map(|((pair, _), low)| (pair.a.matrix(), low.reset(rows.len(), pair.rank)))
-            .collect();
-        matmul(team, columns, &mut products);
-        for ((pair, job), low) in mine.into_iter().zip(&mut *low) {
-            let (target, out) = &mut jobs[job];
-            pair.finish(team, low, product, rows, target.rows.clone(), out);
-        }
+        low.resize_with(low.len().max(pairs.len()), Vec::new);
+        let products = pairs.iter().zip(&mut *low).map(|(pair, low)| {
+            low.resize(rows.len() * pair.rank, 0.0);
+            (pair.a.matrix(), &mut low[..])
+        });
+        matmul(team, columns, &mut products.collect::<Vec<_>>());
+        let adapted =
+            jobs.iter_mut().filter_map(|(target, out)| Some((pair(target)?, target, out)));
+        let thin = adapted.zip(&*low).map(|((pair, target, out), low)| {
+            let (w, outputs) = (pair.b.matrix(), target.rows.clone());
+            Thin { x: low, w, outputs, factor: pair.factor, out }
+        });
+        add_thin(team, rows, &mut thin.collect::<Vec<_>>());
     }
 }
 
@@ -299,48 +301,19 @@ pub fn add_rows(team: &Team, target: &Target, rows: &[usize], out: &mut [f32]) {
     if !target.lora.0.active.load(Ordering::Relaxed) {
         return;
     }
-    let Pass { uses, low, product, .. } = &mut *lock(&target.lora.0.pass);
-    low.resize_with(low.len().max(1), Activations::default);
+    let Pass { uses, low, .. } = &mut *lock(&target.lora.0.pass);
+    low.resize_with(low.len().max(1), Vec::new);
     for Use { adapter, rows: places } in uses {
         let Some(pair) = adapter.pairs.get(&target.index) else {
             continue;
         };
-        let (places, a) = (&places[0], pair.a.matrix());
-        let picked = low[0].reset(places.len(), pair.rank).chunks_exact_mut(pair.rank);
-        for (low, &(place, _)) in picked.zip(places) {
+        let (places, a, low) = (&places[0], pair.a.matrix(), &mut low[0]);
+        low.resize(places.len() * pair.rank, 0.0);
+        for (low, &(place, _)) in low.chunks_exact_mut(pair.rank).zip(places) {
             a.row(target.rows.start + rows[place], low);
         }
-        let outputs = 0..pair.b.rows();
-        pair.finish(team, &mut low[0], product, places, outputs, out);
-    }
-}
-
-impl Pair {
-    /// Adds `scale * factor * B low` to rows of `out`; `outputs` are those rows of `B` that it has.
-    fn finish(
-        &self,
-        team: &Team,
-        low: &mut Activations,
-        product: &mut Vec<f32>,
-        rows: &[(usize, f32)],
-        outputs: Range<usize>,
-        out: &mut [f32],
-    ) {
-        for (low, (_, scale)) in low.floats_mut().chunks_exact_mut(self.rank).zip(rows) {
-            low.iter_mut().for_each(|x| *x *= scale * self.factor);
-        }
-        let width = outputs.len();
-        product.resize(product.len().max(rows.len() * width), 0.0);
-        let product = &mut product[..rows.len() * width];
-        matmul(team, low, &mut [(self.b.matrix_of(outputs), &mut *product)]);
-        if product.len() == out.len() {
-            add(team, out, product);
-            return;
-        }
-        for (&(row, _), product) in rows.iter().zip(product.chunks_exact(width)) {
-            let out = &mut out[row * width..][..width];
-            out.iter_mut().zip(product).for_each(|(out, x)| *out += x);
-        }
+        let (w, outputs) = (pair.b.matrix(), 0..pair.b.matrix().k());
+        add_thin(team, places, &mut [Thin { x: low, w, outputs, factor: pair.factor, out }]);
     }
 }
 

@@ -1,5 +1,6 @@
 //! A matrix's bytes: the file's, and from their second use on, rearranged.
 
+use std::io;
 use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,6 +10,9 @@ use farthing_kernels::{Matrix, Quant, Team, panels};
 
 /// Bytes of the file that are rearranged before their memory is given back.
 const PIECE: usize = 16 << 20;
+
+/// The number of floats in GGUF files.
+const F32: u32 = 0;
 
 /// The bytes of one matrix, rearranged if that was asked for.
 pub struct Storage {
@@ -56,16 +60,6 @@ impl Storage {
         matrix.unwrap_or_else(|e| unreachable!("{e}"))
     }
 
-    /// Some rows of a matrix that is in the file's order.
-    ///
-    /// # Panics
-    /// There are not so many rows.
-    pub fn matrix_of(&self, rows: Range<usize>) -> Matrix<'_> {
-        let stride = self.file.len() / self.rows;
-        let bytes = &self.file[rows.start * stride..rows.end * stride];
-        Matrix::new(self.quant, bytes, rows.len(), self.k).unwrap_or_else(|e| unreachable!("{e}"))
-    }
-
     /// Rearranges the weights for their second product, if that is wanted: the first one, of which a
     /// first token may wait, goes without. Where memory is refused they stay as they are.
     pub fn ready(&self, team: &Team) {
@@ -95,6 +89,34 @@ impl Storage {
     /// Outputs.
     pub fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// The same with rows and columns exchanged, in memory of its own: floats as they are, other types as F32.
+    ///
+    /// # Errors
+    /// The system refuses the memory.
+    pub fn transposed(&self) -> io::Result<Storage> {
+        let floats = || Quant::from_ggml_id(F32).unwrap_or_else(|| unreachable!("no type {F32}"));
+        let quant = if self.quant.block_len == 1 { self.quant } else { floats() };
+        let (len, stride) = (quant.block_bytes, self.file.len() / self.rows);
+        let file = Bytes::build(self.rows * self.k * len, |to| {
+            let (mut numbers, mut bytes) = (vec![0.0; self.k], Vec::new());
+            for (row, from) in self.file.chunks_exact(stride).enumerate() {
+                let mut from = from;
+                if quant.ggml_id != self.quant.ggml_id {
+                    self.quant.dequantize(from, &mut numbers);
+                    bytes.clear();
+                    bytes.extend(numbers.iter().flat_map(|x| x.to_le_bytes()));
+                    from = &bytes;
+                }
+                for (column, from) in from.chunks_exact(len).enumerate() {
+                    to[(column * self.rows + row) * len..][..len].copy_from_slice(from);
+                }
+            }
+        })?;
+        self.file.release(0..self.file.len());
+        let (rows, k) = (self.k, self.rows);
+        Ok(Storage::new(quant, file, rows, k, false).unwrap_or_else(|e| unreachable!("{e}")))
     }
 
     /// Some of the rows.

@@ -12,8 +12,10 @@ pub(crate) struct Candidate {
     pub logit: f32,
 }
 
-/// Those of the vocabulary at first; listed one by one only when some have been removed or the list
-/// is asked for. Tokens with a logit of minus infinity are never listed. No logit is NaN.
+/// Candidates of which a list takes longer than the whole vocabulary, the others' logits being minus infinity.
+pub(crate) const MANY: usize = 1024;
+
+/// Those of the vocabulary at first; listed one by one only when few are left or the list is asked for. Tokens with a logit of minus infinity are never listed. No logit is NaN.
 pub(crate) struct Candidates<'a> {
     /// By id; out of use once listed.
     logits: &'a mut [f32],
@@ -67,6 +69,11 @@ impl<'a> Candidates<'a> {
         self.logits.get(id as usize).copied().filter(|&logit| logit > f32::NEG_INFINITY)
     }
 
+    /// The logits of the whole vocabulary by id, unless some are listed.
+    pub fn whole(&mut self) -> Option<&mut [f32]> {
+        (!self.listed).then_some(&mut *self.logits)
+    }
+
     /// How many there are at most.
     pub fn len(&self) -> usize {
         if self.listed { self.list.len() } else { self.logits.len() }
@@ -103,11 +110,16 @@ impl<'a> Candidates<'a> {
     /// Leaves those with at least this logit, and those of the highest rank if they were fewer than
     /// `min_keep`.
     pub fn keep_from(&mut self, threshold: f32, min_keep: usize) {
-        if min_keep > 1 && self.count_from(threshold) < min_keep {
+        let n = self.count_from(threshold);
+        if n < min_keep {
             return self.keep_best(min_keep);
         }
         if self.listed {
             return self.list.retain(|c| c.logit >= threshold);
+        }
+        if n > MANY {
+            let left = |x: f32| if x >= threshold { x } else { f32::NEG_INFINITY };
+            return self.logits.iter_mut().for_each(|logit| *logit = left(*logit));
         }
         self.listed = true;
         self.list.clear();
@@ -125,7 +137,7 @@ impl<'a> Candidates<'a> {
     }
 
     /// How many have at least this logit.
-    fn count_from(&self, threshold: f32) -> usize {
+    pub fn count_from(&self, threshold: f32) -> usize {
         let mut count = 0;
         self.each16(|logits| {
             for &logit in logits {
@@ -257,38 +269,6 @@ fn truncate_to_best(list: &mut Vec<Candidate>, k: usize) {
     }
 }
 
-/// Leaves the beginning of the list, taken in an order, up to the candidate with which the sum of the
-/// weights and the number so far are `enough`; all of it where they never are. Halves are parted by
-/// rank until few are left to sort, so that a large vocabulary takes time in proportion.
-pub(crate) fn keep_until(
-    list: &mut Vec<Candidate>,
-    order: impl Fn(&Candidate, &Candidate) -> Ordering,
-    weight: impl Fn(&Candidate) -> f64,
-    enough: impl Fn(f64, usize) -> bool,
-) {
-    // Those before `begin` come first and are not enough; those before `end` are, or are all.
-    let (mut begin, mut end, mut sum) = (0, list.len(), 0.0);
-    while end - begin > 64 {
-        let middle = begin + (end - begin) / 2;
-        list[begin..end].select_nth_unstable_by(middle - begin, &order);
-        let first: f64 = list[begin..middle].iter().map(&weight).sum();
-        if enough(sum + first, middle) {
-            end = middle;
-        } else {
-            sum += first;
-            begin = middle;
-        }
-    }
-    list[begin..end].sort_unstable_by(&order);
-    let mut rank = begin;
-    let last = list[begin..end].iter().position(|candidate| {
-        sum += weight(candidate);
-        rank += 1;
-        enough(sum, rank)
-    });
-    list.truncate(last.map_or(end, |last| begin + last + 1));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -316,27 +296,6 @@ mod tests {
             assert_eq!(candidates.best(7), expected[..7.min(n)]);
             candidates.list();
             assert_eq!(candidates.best(7), expected[..7.min(n)]);
-        }
-    }
-
-    #[test]
-    fn walking_stops_where_a_full_sort_would() {
-        let mut rng = Rng::new(2);
-        let logits = tied_logits(3000, &mut rng);
-        let sorted = naive::sorted(&logits);
-        for n in [1, 64, 65, 400, 2999, 3000, 4000] {
-            let mut list: Vec<Candidate> = sorted.iter().rev().copied().collect();
-            keep_until(
-                &mut list,
-                by_rank,
-                |_| 0.5,
-                |sum, kept| {
-                    assert_eq!(sum, kept as f64 * 0.5);
-                    kept >= n
-                },
-            );
-            list.sort_by(by_rank);
-            assert_eq!(list, sorted[..n.min(3000)]);
         }
     }
 

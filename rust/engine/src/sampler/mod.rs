@@ -7,6 +7,7 @@
 mod adaptive_p;
 mod candidates;
 mod chain;
+mod cut;
 mod dry;
 mod logprob;
 mod min_p;

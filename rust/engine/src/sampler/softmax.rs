@@ -62,6 +62,21 @@ impl Softmax {
         f64::from(exp(at_least(logit - self.max, LEAST)))
     }
 
+    /// The weights of sixteen logits.
+    #[inline(always)]
+    pub fn weights16(&self, logits: &[f32; 16]) -> [f32; 16] {
+        let mut weights = [0.0; 16];
+        for (weight, &x) in weights.iter_mut().zip(logits) {
+            *weight = exp(at_least(x - self.max, LEAST));
+        }
+        weights
+    }
+
+    /// The least logit with more than a part `p` of the total, shared by `n`.
+    pub fn negligible(&self, p: f64, n: usize) -> f32 {
+        self.max + (p * self.total / n as f64).ln() as f32
+    }
+
     /// The sum of the weights of some logits.
     pub fn weights(&self, logits: &[f32]) -> f64 {
         let mut totals = [0f64; 16];

@@ -2,8 +2,9 @@
 //! at least p (Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration").
 
 use super::Sampling;
-use super::candidates::{Candidates, by_rank, keep_until};
+use super::candidates::{Candidates, MANY};
 use super::chain::{Effect, Place, Stage};
+use super::cut::Order;
 
 struct TopP {
     p: f64,
@@ -21,11 +22,15 @@ impl Stage for TopP {
             return;
         };
         // Tokens below this have less than (1 - p) / 2 together, so they are never among the kept: most
-        // of a large vocabulary need not be sorted.
-        let negligible = (1.0 - self.p) / 2.0 * softmax.total / candidates.len() as f64;
-        candidates.keep_from(softmax.max + negligible.ln() as f32, self.min_keep);
+        // of a large vocabulary need not be looked at.
+        let least = softmax.negligible((1.0 - self.p) / 2.0, candidates.len());
+        if candidates.count_from(least) <= MANY {
+            candidates.keep_from(least, self.min_keep);
+        }
+        let key = |logit: f32| -f64::from(logit);
+        let order = Order { key, keys: key(softmax.max)..key(least) };
         let enough = |sum, kept| sum >= self.p * softmax.total && kept >= self.min_keep;
-        keep_until(candidates.list(), by_rank, |c| softmax.weight(c.logit), enough);
+        candidates.keep_first(&softmax, &order, enough);
     }
 
     fn effect(&self) -> Effect {

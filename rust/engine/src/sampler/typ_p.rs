@@ -3,8 +3,9 @@
 //! whose probabilities add up to more than `typical_p`.
 
 use super::Sampling;
-use super::candidates::{Candidate, Candidates, keep_until};
+use super::candidates::Candidates;
 use super::chain::{Place, Stage};
+use super::cut::Order;
 
 struct TypP {
     p: f64,
@@ -24,13 +25,13 @@ impl Stage for TypP {
         };
         // The logit with the surprise that equals the entropy.
         let typical = softmax.normalizer() - softmax.entropy();
-        let strangeness = |c: &Candidate| (f64::from(c.logit) - typical).abs();
-        let order = |a: &Candidate, b: &Candidate| {
-            let rising = strangeness(a).total_cmp(&strangeness(b));
-            rising.then(a.id.cmp(&b.id))
-        };
+        let strangeness = |logit: f32| (f64::from(logit) - typical).abs();
+        // Tokens below this have less than (1 - p) / 2 together, so those between it and the best have enough.
+        let least = softmax.negligible((1.0 - self.p) / 2.0, candidates.len());
+        let strangest = strangeness(least).max(strangeness(softmax.max));
+        let order = Order { key: strangeness, keys: 0.0..strangest };
         let enough = |sum, kept| sum > self.p * softmax.total && kept >= self.min_keep;
-        keep_until(candidates.list(), order, |c| softmax.weight(c.logit), enough);
+        candidates.keep_first(&softmax, &order, enough);
     }
 }
 

@@ -132,7 +132,7 @@ pub fn matmul_groups(team: &Team, x: &Groups, jobs: Vec<(usize, Matrix, &mut [f3
             }
             let mine = range.start.max(start) - start..range.end.min(end) - start;
             let rows = mine.start * UNIT..(mine.end * UNIT).min(w.rows);
-            (w.quant.columns)(Share { level, w, rows, x, out });
+            (w.quant.columns)(Share { level, w, rows, x, columns: 0..x.n, out });
         }
     };
     let grain = if jobs.iter().all(|(_, _, x, _)| x.n <= FEW) { 4 } else { 1 };
