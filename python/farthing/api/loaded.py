@@ -173,8 +173,8 @@ class Loaded:
 
         `name` is the file's without its ending by default. The model's weights stay as they are:
         requests with different adapters, and without, are computed together. Half of the adapter
-        stays in its file's memory map. Raises ModelFileError or UnsupportedModelError, which name the tensor
-        and both shapes where it does not fit, or RequestError if the name is taken.
+        stays in its file's memory map. Raises ModelFileError or UnsupportedModelError, which name
+        the tensor and both shapes where it does not fit, or RequestError if the name is taken.
         """
         return self._adapters.load(path, name)
 
