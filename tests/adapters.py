@@ -15,7 +15,7 @@ Matrix = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Pair:
-    """`b @ a` is added to a matrix; of the embedding, `a` has the rows looked up."""
+    """`b @ a` is added to a matrix, or each of a stack; of the embedding `a` has the rows."""
 
     a: Matrix
     b: Matrix
@@ -34,13 +34,15 @@ def random_pairs(
     shapes = {t.name: [int(n) for n in t.shape] for t in gguf.GGUFReader(model).tensors}
     pairs = {}
     for name in names:
-        k, rows = shapes[name]
+        k, rows, *stacked = shapes[name]
         if name == "token_embd.weight":
             k, rows = rank, k
             a = random.standard_normal((shapes[name][1], rank), dtype=np.float32)
         else:
-            a = random.standard_normal((rank, k), dtype=np.float32) / np.float32(np.sqrt(k))
-        b = random.standard_normal((rows, rank), dtype=np.float32) / np.float32(np.sqrt(rank))
+            a = random.standard_normal((*stacked, rank, k), dtype=np.float32)
+            a /= np.float32(np.sqrt(k))
+        b = random.standard_normal((*stacked, rows, rank), dtype=np.float32)
+        b /= np.float32(np.sqrt(rank))
         pairs[name] = Pair(a, b * np.float32(size))
     return pairs
 

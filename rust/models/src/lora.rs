@@ -5,8 +5,9 @@
 //! is set which rows of the batch have which adapters. So the base weights stay as they are, requests with
 //! different adapters are computed together, and the blocks know nothing of it.
 
+pub mod experts;
+
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -93,6 +94,8 @@ struct Shape {
     name: String,
     rows: usize,
     k: usize,
+    /// If it is one of a stack in one tensor, how many there are: they follow each other.
+    stacked: Option<usize>,
     /// Whether its rows are looked up instead of multiplied with.
     table: bool,
 }
@@ -152,12 +155,24 @@ impl Lora {
 
     /// Takes in a matrix, or finds it again. `table` says that its rows are looked up.
     pub fn target(&self, name: &str, rows: usize, k: usize, table: bool) -> Target {
+        self.take(Shape { name: name.into(), rows, k, stacked: None, table }, 0)
+    }
+
+    /// The same of the matrices of a stack.
+    pub fn targets(&self, name: &str, n: usize, rows: usize, k: usize) -> Vec<Target> {
+        let shape = || Shape { name: name.into(), rows, k, stacked: Some(n), table: false };
+        (0..n).map(|i| self.take(shape(), i)).collect()
+    }
+
+    /// The matrix at place `i` of its stack.
+    fn take(&self, shape: Shape, i: usize) -> Target {
+        let (rows, table) = (0..shape.rows, shape.table);
         let mut matrices = lock(&self.0.matrices);
-        let index = matrices.iter().position(|m| m.name == name).unwrap_or_else(|| {
-            matrices.push(Shape { name: name.into(), rows, k, table });
-            matrices.len() - 1
-        });
-        Target { lora: self.clone(), index, rows: 0..rows, table }
+        let first = matrices.iter().position(|m| m.name == shape.name).unwrap_or(matrices.len());
+        if first == matrices.len() {
+            matrices.extend(std::iter::repeat_n(shape.clone(), shape.stacked.unwrap_or(1)));
+        }
+        Target { lora: self.clone(), index: first + i, rows, table }
     }
 
     /// Reads a file's adapter.
@@ -208,8 +223,9 @@ impl Lora {
                 return Err(wrong(format!("tensor {name}: {reason}")));
             };
             adapter.bytes += tensor.n_bytes();
-            if let Entry::Vacant(place) = adapter.pairs.entry(index) {
-                place.insert(Pair::load(&tensors, &matrices[index], alpha)?);
+            if !adapter.pairs.contains_key(&index) {
+                let pairs = Pair::load(&tensors, &matrices[index], alpha)?;
+                adapter.pairs.extend((index..).zip(pairs));
             }
         }
         Ok(adapter)
@@ -231,23 +247,36 @@ impl Lora {
 }
 
 impl Pair {
-    fn load(tensors: &Weights, matrix: &Shape, alpha: f32) -> Result<Pair> {
-        let Shape { name, rows, k, table } = matrix;
+    /// The pairs of a matrix, or of all of its stack.
+    fn load(tensors: &Weights, matrix: &Shape, alpha: f32) -> Result<Vec<Pair>> {
+        let Shape { name, rows, k, stacked, table } = matrix;
         let (a, b) = (format!("{name}.lora_a"), format!("{name}.lora_b"));
         let rank = tensors.shape(&b)?.first().copied().unwrap_or(1);
         let (a, b) = match table {
-            true => (tensors.storage(&a, *rows, rank)?, tensors.storage(&b, *k, rank)?),
-            false => (tensors.storage(&a, rank, *k)?, tensors.storage(&b, *rows, rank)?),
+            true => {
+                (tensors.storages(&a, None, *rows, rank)?, tensors.storages(&b, None, *k, rank)?)
+            }
+            false => (
+                tensors.storages(&a, *stacked, rank, *k)?,
+                tensors.storages(&b, *stacked, *rows, rank)?,
+            ),
         };
-        let b = b
-            .transposed()
-            .map_err(|e| Error::Option(format!("no memory for {name}.lora_b: {e}")))?;
         let factor = if alpha == 0.0 { 1.0 } else { alpha / rank as f32 };
-        Ok(Pair { a, b, rank, factor })
+        let no_memory = |e| Error::Option(format!("no memory for {name}.lora_b: {e}"));
+        let pairs = a.into_iter().zip(b).map(|(a, b)| {
+            let b = b.transposed().map_err(no_memory)?;
+            Ok(Pair { a, b, rank, factor })
+        });
+        pairs.collect()
     }
 }
 
 impl Target {
+    /// Whether any row of the pass has an adapter.
+    fn is_active(&self) -> bool {
+        self.lora.0.active.load(Ordering::Relaxed)
+    }
+
     /// Some of its rows.
     pub fn part(&self, rows: Range<usize>) -> Target {
         let start = self.rows.start;
@@ -261,7 +290,7 @@ pub fn add_products<'a>(
     x: &mut Activations,
     jobs: impl Iterator<Item = (&'a Target, &'a mut [f32])>,
 ) {
-    let mut jobs = jobs.filter(|(target, _)| target.lora.0.active.load(Ordering::Relaxed));
+    let mut jobs = jobs.filter(|(target, _)| target.is_active());
     let Some(first) = jobs.next() else {
         return;
     };
@@ -298,7 +327,7 @@ pub fn add_products<'a>(
 
 /// Adds to some rows of a table, `[n][k]`, what the adapters of the batch's rows say.
 pub fn add_rows(team: &Team, target: &Target, rows: &[usize], out: &mut [f32]) {
-    if !target.lora.0.active.load(Ordering::Relaxed) {
+    if !target.is_active() {
         return;
     }
     let Pass { uses, low, .. } = &mut *lock(&target.lora.0.pass);

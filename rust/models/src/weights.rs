@@ -11,6 +11,7 @@ use farthing_kernels::{Activations, Matrix, Quant, Team, matmul};
 
 use crate::description::NormShape;
 use crate::error::{Error, Result};
+use crate::lora::experts::{Columns, add_expert_products};
 use crate::lora::{self, Lora, Target};
 use crate::storage::Storage;
 
@@ -109,14 +110,22 @@ pub fn forms<'a>(matrices: impl IntoIterator<Item = &'a Linear>) -> Forms {
     Forms::of(matrices.into_iter().map(|linear| linear.storage.matrix()))
 }
 
-/// Each matrix times the columns of a group of `x`, biases added: each output is
+/// Each matrix times the columns of a group of `x`, which are `columns`, biases and adapters added: each output is
 /// `[columns of the group][rows]`.
-pub fn linear_groups(team: &Team, x: &Groups, mut jobs: Vec<(usize, &Linear, &mut [f32])>) {
+pub fn linear_groups(
+    team: &Team,
+    x: &Groups,
+    columns: Columns,
+    mut jobs: Vec<(usize, &Linear, &mut [f32])>,
+) {
     let matrices = jobs.iter_mut().map(|(g, linear, out)| (*g, linear.matrix(team), &mut **out));
     matmul_groups(team, x, matrices.collect());
-    for (_, linear, out) in jobs {
+    for (_, linear, out) in &mut jobs {
         linear.finish(team, out);
     }
+    let adapted =
+        jobs.into_iter().filter_map(|(g, linear, out)| Some((g, linear.target.as_ref()?, out)));
+    add_expert_products(team, columns, adapted);
 }
 
 impl<'a> Weights<'a> {
@@ -247,11 +256,20 @@ impl<'a> Weights<'a> {
         Ok(Linear { scale, target, ..self.whole(tensor, tensor.data(), rows, k, bias)? })
     }
 
-    /// A tensor as a matrix, `rows` × `k`, that stays in the file.
-    pub fn storage(&self, name: &str, rows: usize, k: usize) -> Result<Storage> {
-        let tensor = self.find(name)?;
-        self.check(tensor, &[k, rows])?;
-        self.stored(tensor, tensor.data(), rows, k)
+    /// A tensor as a matrix, `rows` × `k`, or as a stack of such, that stays in the file.
+    pub fn storages(
+        &self,
+        name: &str,
+        stacked: Option<usize>,
+        rows: usize,
+        k: usize,
+    ) -> Result<Vec<Storage>> {
+        let (tensor, n) = (self.find(name)?, stacked.unwrap_or(1));
+        let mut shape = vec![k, rows];
+        shape.extend(stacked);
+        self.check(tensor, &shape)?;
+        let all = self.stored(tensor, tensor.data(), n * rows, k)?;
+        Ok((0..n).map(|i| all.part(i * rows..(i + 1) * rows)).collect())
     }
 
     /// `<name>.scale` of a type that has such.
@@ -269,12 +287,15 @@ impl<'a> Weights<'a> {
         let scales = self.scales(name, tensor, n)?;
         let data = tensor.data();
         let bytes = data.len() / n;
+        let targets = self.lora.targets(&tensor.name, n, rows, k);
         (0..n)
-            .map(|i| {
+            .zip(targets)
+            .map(|(i, target)| {
                 let part = data.slice(i * bytes..(i + 1) * bytes).unwrap_or_else(|| data.clone());
                 let bias = biases.as_ref().map(|b| b[i * rows..][..rows].to_vec());
                 let scale = scales.as_ref().map(|scales| scales[i]);
-                Ok(Linear { scale, ..self.whole(tensor, part, rows, k, bias)? })
+                let target = Some(target);
+                Ok(Linear { scale, target, ..self.whole(tensor, part, rows, k, bias)? })
             })
             .collect()
     }

@@ -15,6 +15,7 @@ use farthing_kernels::{Activations, Team};
 use super::{AttentionShape, Batch, Work, sized};
 use crate::description::NormShape;
 use crate::error::Result;
+use crate::lora::experts::Columns;
 use crate::weights::{Linear, Weights, forms, linear, linear_groups};
 
 /// The sizes that latent attention has besides those of attention.
@@ -261,6 +262,9 @@ impl ByHead {
         let rows = self.matrices[0].rows();
         let out = sized(out, heads * n * rows).chunks_exact_mut(n * rows);
         let jobs = self.matrices.iter().zip(out).enumerate();
-        linear_groups(team, columns, jobs.map(|(head, (w, out))| (head, w, out)).collect());
+        let jobs = jobs.map(|(head, (w, out))| (head, w, out)).collect();
+        let tokens: Vec<u32> = (0..heads).flat_map(|_| 0..n as u32).collect();
+        let inputs = Columns { x: gathered, apart: true, tokens: &tokens, starts: &starts, n };
+        linear_groups(team, columns, inputs, jobs);
     }
 }

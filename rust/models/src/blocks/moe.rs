@@ -12,6 +12,7 @@ use super::router::{Choice, Routes};
 use super::{Work, sized};
 use crate::description::Dense;
 use crate::error::Result;
+use crate::lora::experts::Columns;
 use crate::weights::{Linear, Weights, forms, linear, linear_groups};
 
 /// A mixture.
@@ -127,10 +128,11 @@ impl Moe {
         let others = if self.shape.gated { total } else { 0 };
         let (gate, up) = (sized(gate, total * width), sized(up, others * width));
         columns.gather(team, self.inner, x, &routes.starts, &routes.tokens);
-        let starts = &routes.starts;
+        let (starts, tokens) = (&routes.starts, &routes.tokens);
+        let inputs = Columns { x: x.floats(), apart: false, tokens, starts, n };
         let mut jobs = by_expert(&self.gate, starts, gate);
         jobs.extend(by_expert(&self.up, starts, up));
-        linear_groups(team, columns, jobs);
+        linear_groups(team, columns, inputs, jobs);
         if self.shape.shares_before {
             // Instead of the input, what the matrices make of it.
             for (place, share) in &mut routes.places {
@@ -146,7 +148,8 @@ impl Moe {
         }
         gated.split(team, self.outer, gate, width, starts);
         let parts = sized(parts, total * d);
-        linear_groups(team, gated, by_expert(&self.down, starts, parts));
+        let inner = Columns { x: gate, apart: true, tokens, starts, n };
+        linear_groups(team, gated, inner, by_expert(&self.down, starts, parts));
         weighted_sums(team, parts, &routes.places, d, sized(out, n * d));
         if let Some((shared, gate)) = &self.shared {
             let parts = &mut parts[..n * d];
