@@ -21,8 +21,9 @@ RANDOM = {
     "iq4_xs": 0.0682,
 }
 """llama.cpp's rms error on random tokens, of logits that span from -9 to 11."""
-OURS = 0.75
-"""Our error by llama.cpp's is below; 0.70, as 32 activations share a scale, there 256 do."""
+OURS = dict.fromkeys(RANDOM, 0.75) | dict.fromkeys(["q4_k_s", "q5_k_s", "q6_k"], 0.85)
+"""Our error by llama.cpp's is below: 0.70 where 32 activations share a scale and 0.80 where 64 do;
+there 256 do."""
 
 TRAINED = {"q8_0": 0.0411, "q5_1": 0.0411, "q4_0": 0.0414}
 """llama.cpp's rms error on the golden texts; it, too, has a scale for 32 activations here."""
@@ -52,7 +53,8 @@ def test_golden_logits(data: Path, golden: dict[str, Any], weight_type: str) -> 
 @pytest.mark.parametrize("weight_type", RANDOM)
 def test_errors_in_random_models(data: Path, weight_type: str) -> None:
     ids = [1, *np.random.default_rng(0).integers(512, size=255).tolist()]
-    assert rms_error(random_file(data, weight_type), [ids]) < OURS * RANDOM[weight_type]
+    error = rms_error(random_file(data, weight_type), [ids])
+    assert error < OURS[weight_type] * RANDOM[weight_type]
 
 
 @pytest.mark.parametrize("weight_type", TRAINED)

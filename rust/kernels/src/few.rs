@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::ptr;
 
-use crate::activations::{Activations, Strides};
+use crate::activations::Activations;
 use crate::isa::{B, F, Isa, Kernel, LANES, Level, dispatch_at};
 use crate::panels::DISTANCE;
 use crate::products::{Of, Pointers, add_products};
@@ -93,10 +93,8 @@ unsafe fn strips<A: Isa, T: Block, const PANELS: bool, const G: usize, const N: 
     let mut sums = [[F::splat(0.0); N]; G];
     let (vectors, groups) = (T::LEN / 4, T::LEN / T::GROUP);
     let size = size_of::<T>();
-    let x = job.x.groups(job.columns.start, 0).as_ptr();
-    // A constant, unlike what the columns say of a single one.
-    let strides = Strides { column: 1, ..job.x.strides() };
-    assert!(N == 1 || job.x.strides().column == 1);
+    let (x, stride) = job.x.int8(T::SPAN).groups(job.columns.start, 0);
+    let x = x.as_ptr();
     for i in 0..job.x.k / T::LEN {
         let mut weights = [Pointers::NONE; G];
         for g in 0..G {
@@ -121,10 +119,9 @@ unsafe fn strips<A: Isa, T: Block, const PANELS: bool, const G: usize, const N: 
         let n = T::LEN / 32;
         // SAFETY: the block is unpacked, and the columns have their groups.
         unsafe {
-            let x = (x.add(i * n * strides.group), strides);
+            let x = (x.add(i * n * stride), stride);
             let ahead = ([ptr::null(); G], 0);
-            let bias = T::OFFSET.bias();
-            add_products::<A, Of<T>, G, N>(isa, weights, bias, x, n, ahead, &mut sums);
+            add_products::<A, Of<T>, G, N>(isa, weights, x, n, ahead, &mut sums);
         }
     }
     for g in 0..G {

@@ -140,8 +140,8 @@ pub fn matmul_at(
     if x.n == 0 {
         return;
     }
-    if jobs.iter().any(|(w, _)| w.quant.int8) {
-        x.quantize(team);
+    for span in jobs.iter().filter_map(|(w, _)| w.quant.span) {
+        x.quantize(team, span);
     }
     if level.has_pairs() && jobs.iter().any(|(w, _)| w.quant.pairs) {
         x.round(team);
@@ -159,7 +159,7 @@ pub fn matmul_at(
     let n_row_units: usize = jobs.iter().map(|(w, _)| row_units(w)).sum();
     // Where rows alone would leave threads without work, float weights' columns are parted too.
     let thin = n_row_units < 4 * team.n_threads();
-    let parts = |w: &Matrix| if thin && !w.quant.int8 { (x.n / UNIT_COLUMNS).max(1) } else { 1 };
+    let parts = |w: &Matrix| if thin && !w.quant.int8() { (x.n / UNIT_COLUMNS).max(1) } else { 1 };
     let units = jobs.iter().map(|(w, _)| row_units(w) * parts(w)).sum();
     let grain = if x.n <= FEW { 4 } else { 1 };
     team.for_each(units, grain, &|range| {
@@ -317,7 +317,6 @@ unsafe fn strip<T: Block, const PANELS: bool>(
             };
         }
         let place = Place {
-            columns: 0..x.n,
             k,
             len,
             out: out.0,

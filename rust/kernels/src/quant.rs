@@ -8,6 +8,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::simd::prelude::*;
 
+use crate::activations::Span;
 use crate::isa::{B, F, Isa, LANES, prefetch, prefetch_l2};
 use crate::matmul::{Share, float_columns, tile_columns};
 use crate::thin;
@@ -55,8 +56,8 @@ pub struct Quant {
     pub block_len: usize,
     /// Bytes of a block.
     pub block_bytes: usize,
-    /// Whether activations are quantized to int8 for it.
-    pub int8: bool,
+    /// With which span activations are quantized for it, if they are.
+    pub(crate) span: Option<Span>,
     /// Whether activations are rounded to bfloat16 for it where the instruction set multiplies pairs.
     pub(crate) pairs: bool,
     /// Whether a tensor of the type is multiplied by one more number, kept in `<name>.scale`.
@@ -103,6 +104,11 @@ impl Quant {
         QUANTS.iter().find(|q| q.ggml_id == id)
     }
 
+    /// Whether activations are quantized to int8 for it.
+    pub fn int8(&self) -> bool {
+        self.span.is_some()
+    }
+
     /// Bytes of a row of `k` weights; none if they do not make whole blocks.
     pub fn row_bytes(&self, k: usize) -> Option<usize> {
         k.is_multiple_of(self.block_len).then(|| k / self.block_len * self.block_bytes)
@@ -123,7 +129,7 @@ impl Quant {
             name: T::NAME,
             block_len: T::LEN,
             block_bytes: size_of::<T>(),
-            int8: true,
+            span: Some(T::SPAN),
             pairs: false,
             dequantize: |bytes, out| {
                 // SAFETY: a block has alignment 1 and any bytes are one.
@@ -145,7 +151,7 @@ impl Quant {
             name: T::NAME,
             block_len: 1,
             block_bytes: T::BYTES,
-            int8: false,
+            span: None,
             pairs: T::PAIRS,
             dequantize: |bytes, out| {
                 for (bytes, out) in bytes.chunks_exact(T::BYTES).zip(out) {
@@ -160,23 +166,15 @@ impl Quant {
     }
 }
 
-/// How the bytes of a tile become weights: `scale * (byte - 2^bias)`, or `scale * byte + min`.
+/// How the bytes of a tile become weights.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Offset {
-    /// The logarithm of what is subtracted from every byte.
-    Bias(u32),
-    /// A minimum for every scale.
+    /// `scale * (byte - 64)`, no byte exceeding 127.
+    Narrow,
+    /// `scale * (byte - 128)`.
+    Wide,
+    /// `scale * byte + min`, no byte exceeding 127.
     Min,
-}
-
-impl Offset {
-    /// The bias's logarithm; 0 without one.
-    pub const fn bias(self) -> u32 {
-        match self {
-            Offset::Bias(bias) => bias,
-            Offset::Min => 0,
-        }
-    }
 }
 
 /// A block of quantized weights, laid out as in the file.
@@ -194,8 +192,9 @@ pub unsafe trait Block: Sized + 'static {
     const GROUP: usize;
     /// What bytes of the tile mean.
     const OFFSET: Offset;
-    /// Whether bytes of the tile exceed 127.
-    const WIDE: bool;
+    /// Activations that share a scale: more than 32 for the types that models are mostly made of, among those
+    /// that ggml multiplies with 256 activations of one scale.
+    const SPAN: Span = Span::Of32;
     /// Whether a tensor is multiplied by one more number.
     const SCALED: bool = false;
     /// Where the one field of a block is that is shorter than 4 bytes, the others being read in fours

@@ -6,12 +6,11 @@
 //! bias times the activations' sum, and then added to the float sum with the two scales.
 
 use std::marker::PhantomData;
-use std::ops::Range;
 use std::ptr;
 
-use crate::activations::Activations;
+use crate::activations::{Activations, BLOCK, Quantized, Span};
 use crate::isa::{B, F, Isa, Kernel, LANES, Level, dispatch_at, prefetch_l2};
-use crate::products::{Fixed, Pointers, Shape, add_products};
+use crate::products::{Pointers, Shape, add_products};
 use crate::quant::{Block, Offset, Rows, Unpacked};
 
 /// Up to how many tiles memory is fetched at an even pace.
@@ -95,21 +94,19 @@ impl<T: Block, const PANELS: bool> Kernel for Fill<'_, T, PANELS> {
 pub struct Format {
     group: usize,
     offset: Offset,
-    wide: bool,
+    span: Span,
 }
 
 impl Format {
     /// That of a type.
     pub const fn of<T: Block>() -> Format {
-        Format { group: T::GROUP, offset: T::OFFSET, wide: T::WIDE }
+        Format { group: T::GROUP, offset: T::OFFSET, span: T::SPAN }
     }
 }
 
 /// Where in the activations and results a tile is.
 #[derive(Clone)]
 pub struct Place {
-    /// The columns.
-    pub columns: Range<usize>,
     /// The first value of the chunk, a multiple of 32.
     pub k: usize,
     /// Values in the chunk, a multiple of 32.
@@ -124,11 +121,11 @@ pub struct Place {
     pub ahead_len: usize,
 }
 
-/// Adds the products of a chunk: one or two panels × some columns. The first chunk (`place.k == 0`)
+/// Adds the products of a chunk: one or two panels × all columns. The first chunk (`place.k == 0`)
 /// writes.
 ///
 /// # Safety
-/// The panels hold `place.len` unpacked values; the columns are quantized and inside `x`; 16 floats
+/// The panels hold `place.len` unpacked values; the columns are quantized; 16 floats
 /// for each panel can be written at `place.out + c * place.out_stride` for each column `c`.
 pub unsafe fn multiply(
     level: Level,
@@ -137,34 +134,40 @@ pub unsafe fn multiply(
     x: &Activations,
     place: Place,
 ) {
-    let Place { columns, k, len, .. } = &place;
-    assert!(columns.end <= x.n && k + len <= x.k);
-    let job = Job { panels, x, place, bias: format.offset.bias() };
-    match (format.group, format.offset == Offset::Min, format.wide) {
-        (32, false, false) => {
-            dispatch_at(level, Multiply::<Fixed<32, false, false>>(job, PhantomData))
-        }
-        (32, false, true) => {
-            dispatch_at(level, Multiply::<Fixed<32, false, true>>(job, PhantomData))
-        }
-        (32, true, false) => {
-            dispatch_at(level, Multiply::<Fixed<32, true, false>>(job, PhantomData))
-        }
-        (16, false, false) => {
-            dispatch_at(level, Multiply::<Fixed<16, false, false>>(job, PhantomData))
-        }
-        (16, true, false) => {
-            dispatch_at(level, Multiply::<Fixed<16, true, false>>(job, PhantomData))
-        }
-        (group, ..) => unreachable!("no type has wide or uncommon groups of {group}"),
+    assert!(place.k + place.len <= x.k);
+    let job = Job { panels, x: x.int8(format.span), n: x.n, place };
+    macro_rules! shapes {
+        ($($group:literal, $offset:ident, $span:ident;)*) => {
+            match (format.group, format.offset, format.span) {
+                $(($group, Offset::$offset, Span::$span) => {
+                    struct This;
+                    impl Shape for This {
+                        const GROUP: usize = $group;
+                        const OFFSET: Offset = Offset::$offset;
+                        const SPAN: Span = Span::$span;
+                    }
+                    dispatch_at(level, Multiply::<This>(job, PhantomData))
+                })*
+                (group, ..) => unreachable!("no type has such groups of {group}"),
+            }
+        };
+    }
+    shapes! {
+        32, Narrow, Of32;
+        32, Wide, Of32;
+        32, Min, Of32;
+        16, Narrow, Of32;
+        16, Min, Of32;
+        32, Min, Of64;
+        16, Narrow, Of64;
     }
 }
 
 struct Job<'a> {
     panels: &'a [Panel],
-    x: &'a Activations,
+    x: &'a Quantized,
+    n: usize,
     place: Place,
-    bias: u32,
 }
 
 struct Multiply<'a, S>(Job<'a>, PhantomData<S>);
@@ -194,35 +197,42 @@ impl<S: Shape> Kernel for Multiply<'_, S> {
 /// As for [`multiply`].
 #[inline(always)]
 unsafe fn columns<A: Isa, S: Shape, const G: usize>(isa: A, job: &Job, first: usize) {
-    let Place { ref columns, len, ahead_len, .. } = job.place;
+    let Place { len, ahead_len, .. } = job.place;
     let mut ahead = [ptr::null(); G];
     ahead.copy_from_slice(&job.place.ahead[first..first + G]);
-    let tiles = columns.len().div_ceil(A::TILE_COLUMNS);
+    let n = job.n;
+    let tiles_of = |columns: usize| columns.div_ceil(A::TILE_COLUMNS);
+    let tiles = n / BLOCK * tiles_of(BLOCK) + tiles_of(n % BLOCK);
     // Each tile fetches its share: where there are few, at an even pace, since memory is what they
     // wait for; of many, at once.
     let share = ahead_len.div_ceil(tiles);
     let (pace, burst) = if tiles <= PACED { (share.div_ceil(len / 32), 0) } else { (0, share) };
-    let mut column = columns.start;
-    for i in 0..tiles {
-        // Tiles of even widths: a narrow one has too few sums in flight.
-        let n = columns.len() / tiles + usize::from(i < columns.len() % tiles);
-        let mut fetch = (ahead, pace);
-        for g in 0..G {
-            fetch.0[g] = ahead[g].wrapping_add(i * share);
-            prefetch_l2(fetch.0[g], burst);
-        }
-        // SAFETY: the caller's conditions.
-        unsafe {
-            match n {
-                1 => tile::<A, S, G, 1>(isa, job, first, column, fetch),
-                2 => tile::<A, S, G, 2>(isa, job, first, column, fetch),
-                3 => tile::<A, S, G, 3>(isa, job, first, column, fetch),
-                4 => tile::<A, S, G, 4>(isa, job, first, column, fetch),
-                5 => tile::<A, S, G, 5>(isa, job, first, column, fetch),
-                _ => tile::<A, S, G, 6>(isa, job, first, column, fetch),
+    for start in (0..n).step_by(BLOCK) {
+        let columns = BLOCK.min(n - start);
+        let tiles = tiles_of(columns);
+        let mut column = start;
+        for i in 0..tiles {
+            for g in 0..G {
+                prefetch_l2(ahead[g], burst);
+            }
+            // Tiles of even widths: a narrow one has too few sums in flight.
+            let width = columns / tiles + usize::from(i < columns % tiles);
+            // SAFETY: the caller's conditions.
+            unsafe {
+                match width {
+                    1 => tile::<A, S, G, 1>(isa, job, first, column, (ahead, pace)),
+                    2 => tile::<A, S, G, 2>(isa, job, first, column, (ahead, pace)),
+                    3 => tile::<A, S, G, 3>(isa, job, first, column, (ahead, pace)),
+                    4 => tile::<A, S, G, 4>(isa, job, first, column, (ahead, pace)),
+                    5 => tile::<A, S, G, 5>(isa, job, first, column, (ahead, pace)),
+                    _ => tile::<A, S, G, 6>(isa, job, first, column, (ahead, pace)),
+                }
+            }
+            column += width;
+            for g in 0..G {
+                ahead[g] = ahead[g].wrapping_add(share);
             }
         }
-        column += n;
     }
 }
 
@@ -238,7 +248,7 @@ unsafe fn tile<A: Isa, S: Shape, const G: usize, const N: usize>(
     column: usize,
     fetch: ([*const u8; G], usize),
 ) {
-    let Job { x, ref place, bias, .. } = *job;
+    let Job { x, ref place, .. } = *job;
     let (k, len) = (place.k, place.len);
     let panels = &job.panels[first..first + G];
     // SAFETY: columns `column..column + N` and values `k..k + len` are inside `x`, the panels hold
@@ -254,12 +264,13 @@ unsafe fn tile<A: Isa, S: Shape, const G: usize, const N: usize>(
                 }
             }
         }
-        let groups = (x.groups(column, k / 32).as_ptr(), x.strides());
+        let (groups, stride) = x.groups(column, k / 32);
+        let groups = (groups.as_ptr(), stride);
         let mut weights = [Pointers::NONE; G];
         for g in 0..G {
             weights[g] = Pointers::new(&panels[g].bytes, &panels[g].scales, &panels[g].mins);
         }
-        add_products::<A, S, G, N>(isa, weights, bias, groups, len / 32, fetch, &mut sums);
+        add_products::<A, S, G, N>(isa, weights, groups, len / 32, fetch, &mut sums);
         for g in 0..G {
             for c in 0..N {
                 let at = out.add(c * place.out_stride + g * LANES);

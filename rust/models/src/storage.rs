@@ -83,7 +83,7 @@ impl Storage {
 
     /// Whether activations are quantized to int8 for it.
     pub fn int8(&self) -> bool {
-        self.quant.int8
+        self.quant.int8()
     }
 
     /// Outputs.

@@ -1,7 +1,7 @@
 //! Groups of columns, each multiplied with matrices of its own: a mixture's tokens by expert.
 
 use super::{FEW, Matrix, Share, UNIT};
-use crate::activations::Activations;
+use crate::activations::{Activations, Span};
 use crate::isa::level;
 use crate::profile::Part;
 use crate::raw::RawMut;
@@ -10,7 +10,8 @@ use crate::team::Team;
 /// In which forms some matrices want their columns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Forms {
-    int8: bool,
+    /// With which spans in int8.
+    int8: [bool; 2],
     floats: bool,
     halves: bool,
 }
@@ -18,11 +19,19 @@ pub struct Forms {
 impl Forms {
     /// Those of these matrices.
     pub fn of<'a>(matrices: impl IntoIterator<Item = Matrix<'a>>) -> Forms {
-        matrices.into_iter().fold(Forms::default(), |forms, w| Forms {
-            int8: forms.int8 | w.quant.int8,
-            floats: forms.floats | !w.quant.int8,
-            halves: forms.halves | (w.quant.pairs && level().has_pairs()),
-        })
+        let mut forms = Forms::default();
+        for w in matrices {
+            match w.quant.span {
+                Some(span) => forms.int8[span as usize] = true,
+                None => forms.floats = true,
+            }
+            forms.halves |= w.quant.pairs && level().has_pairs();
+        }
+        forms
+    }
+
+    fn spans(self) -> impl Iterator<Item = Span> {
+        [Span::Of32, Span::Of64].into_iter().filter(move |&span| self.int8[span as usize])
     }
 }
 
@@ -46,8 +55,8 @@ impl Groups {
         starts: &[usize],
         picks: &[u32],
     ) {
-        if forms.int8 {
-            x.quantize(team);
+        for span in forms.spans() {
+            x.quantize(team, span);
         }
         let _part = team.part(Part::Gather);
         let x = &*x;
@@ -63,8 +72,8 @@ impl Groups {
             if forms.halves {
                 group.round_alone();
             }
-            if forms.int8 {
-                group.copy_quantized(x, picks);
+            for span in forms.spans() {
+                group.copy_quantized(span, x, picks);
             }
         });
     }
@@ -83,8 +92,8 @@ impl Groups {
             if forms.halves {
                 group.round_alone();
             }
-            if forms.int8 {
-                group.quantize_from(n, k, x);
+            for span in forms.spans() {
+                group.quantize_from(span, n, k, x);
             }
         });
     }

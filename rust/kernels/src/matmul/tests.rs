@@ -1,5 +1,4 @@
 use super::*;
-use crate::activations::GROUP;
 use crate::quant::QUANTS;
 use crate::testing::{noise, weights};
 
@@ -9,9 +8,9 @@ fn reference(level: Level, w: &Matrix, x: &Activations, row: usize, column: usiz
     let mut weights = vec![0.0; w.k()];
     w.row(row, &mut weights);
     let products = weights.iter().enumerate().map(|(i, &w0)| {
-        let x = if w.quant.int8 {
-            let group = &x.groups(column, i / GROUP)[0];
-            f64::from(group.scale) * f64::from(group.q[i % GROUP])
+        let x = if let Some(span) = w.quant.span {
+            let group = &x.int8(span).groups(column, i / 32).0[0];
+            f64::from(group.scale) * f64::from(group.q[i % 32])
         } else if w.quant.pairs && level.has_pairs() && i < x.k() / 32 * 32 {
             let half = x.halves()[column * x.k() + i];
             f64::from(f32::from_bits(u32::from(half) << 16))
@@ -36,7 +35,7 @@ fn every_type_at_every_level_agrees_with_its_meaning() {
     for quant in QUANTS {
         // More than a chunk of weights, rows of every remainder, more than a block of columns once.
         for (rows, blocks, n) in [(1, 1, 1), (37, 3, 2), (48, 1, 7), (65, 2, 261), (33, 17, 5)] {
-            let k = blocks * quant.block_len.max(if quant.int8 { 32 } else { 23 });
+            let k = blocks * quant.block_len.max(if quant.int8() { 32 } else { 23 });
             let data = weights(quant, rows, k);
             let w = Matrix::new(quant, &data, rows, k).unwrap();
             for &level in LEVELS.iter() {

@@ -8,9 +8,6 @@ use crate::isa::{B, Isa, LANES};
 
 pub mod points;
 
-/// The bias of bytes whose signs are kept apart: magnitudes are below 64.
-pub const BIAS: u32 = 6;
-
 /// A table of points of eight bytes.
 #[repr(align(64))]
 pub struct Eights<const N: usize> {
@@ -169,12 +166,12 @@ pub fn indices(bytes: u32x16, upper: u32x16, step: u32, mask: u32) -> [u32x16; 2
     ]
 }
 
-/// Adds the bias to magnitudes.
+/// Adds the offset to magnitudes, which are below 64.
 pub const fn biased<const N: usize>(magnitudes: [u8; N]) -> [u8; N] {
     let mut bytes = magnitudes;
     let mut i = 0;
     while i < N {
-        bytes[i] += 1 << BIAS;
+        bytes[i] += 64;
         i += 1;
     }
     bytes
@@ -211,7 +208,7 @@ impl Signs {
     pub fn apply(&self, j: usize, bytes: B) -> B {
         let bit = u32x16::splat(if j.is_multiple_of(2) { 0x0804_0201 } else { 0x8040_2010 });
         let negative = (self.0[j / 2] & to_bytes(bit)).simd_ne(B::splat(0));
-        negative.select(B::splat(2 << BIAS) - bytes, bytes)
+        negative.select(B::splat(128) - bytes, bytes)
     }
 }
 

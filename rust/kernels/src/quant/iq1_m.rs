@@ -28,8 +28,7 @@ unsafe impl Block for Iq1M {
     const NAME: &'static str = "IQ1_M";
     const LEN: usize = 256;
     const GROUP: usize = 16;
-    const OFFSET: Offset = Offset::Bias(4);
-    const WIDE: bool = false;
+    const OFFSET: Offset = Offset::Narrow;
     const NARROW: Option<Range<usize>> = Some(0..0);
 
     fn dequantize(&self, out: &mut [f32]) {

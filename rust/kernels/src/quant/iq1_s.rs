@@ -12,8 +12,8 @@ use super::grid::{Eights, indices, points};
 use super::{Block, Offset, Rows, Unpacked, half};
 use crate::isa::{B, F, Isa};
 
-/// Eight times the values, plus 16.
-pub static TABLE: Eights<2048> = Eights::new(&points::IQ1_S, [8, 16, 24]);
+/// Eight times the values, plus 64.
+pub static TABLE: Eights<2048> = Eights::new(&points::IQ1_S, [56, 64, 72]);
 
 /// Weights `8 e..8 e + 8` have a point, whose low bits are byte `e` of `low`. Of a group's word in
 /// `high`, four times three bits are its points' upper ones, then come the scale and the shift's sign.
@@ -31,8 +31,7 @@ unsafe impl Block for Iq1S {
     const NAME: &'static str = "IQ1_S";
     const LEN: usize = 256;
     const GROUP: usize = 32;
-    const OFFSET: Offset = Offset::Bias(4);
-    const WIDE: bool = false;
+    const OFFSET: Offset = Offset::Narrow;
     const NARROW: Option<Range<usize>> = Some(0..2);
 
     fn dequantize(&self, out: &mut [f32]) {

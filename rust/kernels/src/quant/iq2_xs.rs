@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::simd::prelude::*;
 
 use super::bits::{field, to_dwords};
-use super::grid::{BIAS, Eights, Signs, biased, even_signs, points, with_sign};
+use super::grid::{Eights, Signs, biased, even_signs, points, with_sign};
 use super::iq2_xxs::MAGNITUDES;
 use super::{Block, Offset, Rows, Unpacked, half};
 use crate::isa::{F, Isa};
@@ -28,8 +28,7 @@ unsafe impl Block for Iq2Xs {
     const NAME: &'static str = "IQ2_XS";
     const LEN: usize = 256;
     const GROUP: usize = 16;
-    const OFFSET: Offset = Offset::Bias(BIAS);
-    const WIDE: bool = false;
+    const OFFSET: Offset = Offset::Narrow;
     const NARROW: Option<Range<usize>> = Some(0..2);
 
     fn dequantize(&self, out: &mut [f32]) {

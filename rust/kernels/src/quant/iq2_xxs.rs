@@ -6,9 +6,7 @@ use std::ops::Range;
 use std::simd::prelude::*;
 
 use super::bits::{field, to_dwords};
-use super::grid::{
-    BIAS, Eights, Signs, biased, even_signs, indices, points, spread_sevens, with_sign,
-};
+use super::grid::{Eights, Signs, biased, even_signs, indices, points, spread_sevens, with_sign};
 use super::{Block, Offset, Rows, Unpacked, half};
 use crate::isa::{F, Isa};
 
@@ -32,8 +30,7 @@ unsafe impl Block for Iq2Xxs {
     const NAME: &'static str = "IQ2_XXS";
     const LEN: usize = 256;
     const GROUP: usize = 32;
-    const OFFSET: Offset = Offset::Bias(BIAS);
-    const WIDE: bool = false;
+    const OFFSET: Offset = Offset::Narrow;
     const NARROW: Option<Range<usize>> = Some(0..2);
 
     fn dequantize(&self, out: &mut [f32]) {

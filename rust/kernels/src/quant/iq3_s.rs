@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::simd::prelude::*;
 
 use super::bits::{field, to_dwords};
-use super::grid::{BIAS, Fours, Signs, biased, indices, points, with_sign};
+use super::grid::{Fours, Signs, biased, indices, points, with_sign};
 use super::{Block, Offset, Rows, Unpacked, half};
 use crate::isa::{F, Isa};
 
@@ -34,8 +34,7 @@ unsafe impl Block for Iq3S {
     const NAME: &'static str = "IQ3_S";
     const LEN: usize = 256;
     const GROUP: usize = 32;
-    const OFFSET: Offset = Offset::Bias(BIAS);
-    const WIDE: bool = false;
+    const OFFSET: Offset = Offset::Narrow;
     const NARROW: Option<Range<usize>> = Some(0..2);
 
     fn dequantize(&self, out: &mut [f32]) {

@@ -27,8 +27,7 @@ unsafe impl Block for Iq4Xs {
     const NAME: &'static str = "IQ4_XS";
     const LEN: usize = 256;
     const GROUP: usize = 32;
-    const OFFSET: Offset = Offset::Bias(7);
-    const WIDE: bool = true;
+    const OFFSET: Offset = Offset::Wide;
     const NARROW: Option<Range<usize>> = Some(0..0);
 
     fn dequantize(&self, out: &mut [f32]) {

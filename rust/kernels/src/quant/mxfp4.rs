@@ -15,9 +15,9 @@ use std::ops::Range;
 /// Twice what the 16 floats stand for.
 pub const VALUES: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
 
-/// The same plus 16.
+/// The same plus 64.
 pub const BYTES: u8x16 =
-    u8x16::from_array([16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4]);
+    u8x16::from_array([64, 65, 66, 67, 68, 70, 72, 76, 64, 63, 62, 61, 60, 58, 56, 52]);
 
 /// Byte `i` holds weight `i` in its low half and weight `i + 16` in its high half.
 #[repr(C)]
@@ -33,8 +33,7 @@ unsafe impl Block for Mxfp4 {
     const NAME: &'static str = "MXFP4";
     const LEN: usize = 32;
     const GROUP: usize = 32;
-    const OFFSET: Offset = Offset::Bias(4);
-    const WIDE: bool = false;
+    const OFFSET: Offset = Offset::Narrow;
     const NARROW: Option<Range<usize>> = Some(0..1);
 
     fn dequantize(&self, out: &mut [f32]) {
@@ -80,7 +79,7 @@ mod tests {
     #[test]
     fn bytes_are_the_values_plus_the_bias() {
         for (byte, value) in BYTES.to_array().into_iter().zip(VALUES) {
-            assert_eq!(i16::from(byte) - 16, i16::from(value));
+            assert_eq!(i16::from(byte) - 64, i16::from(value));
         }
     }
 }

@@ -26,8 +26,7 @@ unsafe impl Block for Nvfp4 {
     const NAME: &'static str = "NVFP4";
     const LEN: usize = 64;
     const GROUP: usize = 16;
-    const OFFSET: Offset = Offset::Bias(4);
-    const WIDE: bool = false;
+    const OFFSET: Offset = Offset::Narrow;
     const SCALED: bool = true;
     const NARROW: Option<Range<usize>> = Some(0..0);
 

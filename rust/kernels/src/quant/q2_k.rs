@@ -25,7 +25,6 @@ unsafe impl Block for Q2K {
     const LEN: usize = 256;
     const GROUP: usize = 16;
     const OFFSET: Offset = Offset::Min;
-    const WIDE: bool = false;
     const NARROW: Option<Range<usize>> = Some(0..0);
 
     fn dequantize(&self, out: &mut [f32]) {

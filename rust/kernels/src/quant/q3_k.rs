@@ -26,8 +26,7 @@ unsafe impl Block for Q3K {
     const NAME: &'static str = "Q3_K";
     const LEN: usize = 256;
     const GROUP: usize = 16;
-    const OFFSET: Offset = Offset::Bias(2);
-    const WIDE: bool = false;
+    const OFFSET: Offset = Offset::Narrow;
     const NARROW: Option<Range<usize>> = Some(108..110);
 
     fn dequantize(&self, out: &mut [f32]) {
@@ -53,6 +52,7 @@ unsafe impl Block for Q3K {
             let scales = [a >> half | b << half, b >> half | c << half, c >> half | d << half];
             (scales, high_half(isa, d))
         };
+        let d = d * F::splat(0.0625);
         for g in 0..16 {
             let low = field(scales[g / 4 % 2], g % 4 * 8 + g / 8 * 4, 4);
             let high = field(scales[2], g % 4 * 8 + g / 4 * 2, 2);
@@ -66,8 +66,8 @@ unsafe impl Block for Q3K {
                 for j in 0..4 {
                     for s in 0..4 {
                         out.bytes[32 * h + 8 * s + 4 * part + j] =
-                            move_bits(packed[j], 2 * s as u32, 0, 2)
-                                | move_bits(high[j], (4 * h + s) as u32, 2, 1);
+                            move_bits(packed[j], 2 * s as u32, 4, 2)
+                                | move_bits(high[j], (4 * h + s) as u32, 6, 1);
                     }
                 }
             }

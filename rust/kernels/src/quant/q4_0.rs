@@ -1,8 +1,8 @@
 //! 32 weights of 4 bits and one scale: `w = scale * (q - 8)`.
 
-use super::bits::{high_nibbles, low_nibbles};
+use super::bits::move_bits;
 use super::{Block, Offset, Rows, Unpacked, half};
-use crate::isa::Isa;
+use crate::isa::{F, Isa};
 use std::ops::Range;
 
 /// Byte `i` holds weight `i` in its low half and weight `i + 16` in its high half.
@@ -19,8 +19,7 @@ unsafe impl Block for Q4_0 {
     const NAME: &'static str = "Q4_0";
     const LEN: usize = 32;
     const GROUP: usize = 32;
-    const OFFSET: Offset = Offset::Bias(3);
-    const WIDE: bool = false;
+    const OFFSET: Offset = Offset::Narrow;
     const NARROW: Option<Range<usize>> = Some(0..2);
 
     fn dequantize(&self, out: &mut [f32]) {
@@ -33,10 +32,10 @@ unsafe impl Block for Q4_0 {
 
     #[inline(always)]
     fn unpack<A: Isa, const PANELS: bool>(isa: A, rows: Rows<Self, PANELS>, out: Unpacked) {
-        out.scales[0] = isa.half(rows.word(0));
+        out.scales[0] = isa.half(rows.word(0)) * F::splat(0.125);
         for (j, packed) in rows.dwords4(2).into_iter().enumerate() {
-            out.bytes[j] = low_nibbles(packed);
-            out.bytes[j + 4] = high_nibbles(packed);
+            out.bytes[j] = move_bits(packed, 0, 3, 4);
+            out.bytes[j + 4] = move_bits(packed, 4, 3, 4);
         }
     }
 }

@@ -21,7 +21,6 @@ unsafe impl Block for Q4_1 {
     const LEN: usize = 32;
     const GROUP: usize = 32;
     const OFFSET: Offset = Offset::Min;
-    const WIDE: bool = false;
     const NARROW: Option<Range<usize>> = Some(0..0);
 
     fn dequantize(&self, out: &mut [f32]) {

@@ -4,6 +4,7 @@ use std::simd::prelude::*;
 
 use super::bits::{field, high_half, high_nibbles, low_half, low_nibbles, to_dwords};
 use super::{Block, Offset, Rows, Unpacked, half};
+use crate::activations::Span;
 use crate::isa::{B, F, Isa};
 use std::ops::Range;
 
@@ -25,7 +26,7 @@ unsafe impl Block for Q4K {
     const LEN: usize = 256;
     const GROUP: usize = 32;
     const OFFSET: Offset = Offset::Min;
-    const WIDE: bool = false;
+    const SPAN: Span = Span::Of64;
     const NARROW: Option<Range<usize>> = Some(0..0);
 
     fn dequantize(&self, out: &mut [f32]) {

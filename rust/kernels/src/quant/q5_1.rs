@@ -3,7 +3,7 @@
 use super::bits::{high_half, low_half, to_dwords};
 use super::q5_0::{numbers, unpack_numbers};
 use super::{Block, Offset, Rows, Unpacked, half};
-use crate::isa::Isa;
+use crate::isa::{F, Isa};
 use std::ops::Range;
 
 /// The numbers are packed as in Q5_0.
@@ -23,7 +23,6 @@ unsafe impl Block for Q5_1 {
     const LEN: usize = 32;
     const GROUP: usize = 32;
     const OFFSET: Offset = Offset::Min;
-    const WIDE: bool = false;
     const NARROW: Option<Range<usize>> = Some(0..0);
 
     fn dequantize(&self, out: &mut [f32]) {
@@ -36,7 +35,7 @@ unsafe impl Block for Q5_1 {
     #[inline(always)]
     fn unpack<A: Isa, const PANELS: bool>(isa: A, rows: Rows<Self, PANELS>, out: Unpacked) {
         let [head, high, ..] = rows.dwords4(0).map(to_dwords);
-        out.scales[0] = low_half(isa, head);
+        out.scales[0] = low_half(isa, head) * F::splat(0.25);
         out.mins[0] = high_half(isa, head);
         unpack_numbers(high, rows.dwords4(8), out.bytes);
     }

@@ -3,6 +3,7 @@
 use super::bits::{high_nibbles, low_nibbles, move_bits};
 use super::q4_k::{scale_and_min, unpack_scales};
 use super::{Block, Offset, Rows, Unpacked, half};
+use crate::activations::Span;
 use crate::isa::Isa;
 use std::ops::Range;
 
@@ -24,7 +25,7 @@ unsafe impl Block for Q5K {
     const LEN: usize = 256;
     const GROUP: usize = 32;
     const OFFSET: Offset = Offset::Min;
-    const WIDE: bool = false;
+    const SPAN: Span = Span::Of64;
     const NARROW: Option<Range<usize>> = Some(0..0);
 
     fn dequantize(&self, out: &mut [f32]) {

@@ -2,9 +2,10 @@
 
 use std::simd::prelude::*;
 
-use super::bits::{high_nibbles, low_nibbles, move_bits, to_dwords};
+use super::bits::{move_bits, to_dwords};
 use super::{Block, Offset, Rows, Unpacked, half};
-use crate::isa::Isa;
+use crate::activations::Span;
+use crate::isa::{F, Isa};
 use std::ops::Range;
 
 /// Of weight `128 h + 32 s + i`, the four low bits are in byte `64 h + 32 (s % 2) + i` of `low`, in
@@ -25,8 +26,8 @@ unsafe impl Block for Q6K {
     const NAME: &'static str = "Q6_K";
     const LEN: usize = 256;
     const GROUP: usize = 16;
-    const OFFSET: Offset = Offset::Bias(5);
-    const WIDE: bool = false;
+    const OFFSET: Offset = Offset::Narrow;
+    const SPAN: Span = Span::Of64;
     const NARROW: Option<Range<usize>> = Some(208..210);
 
     fn dequantize(&self, out: &mut [f32]) {
@@ -41,7 +42,7 @@ unsafe impl Block for Q6K {
 
     #[inline(always)]
     fn unpack<A: Isa, const PANELS: bool>(isa: A, rows: Rows<Self, PANELS>, out: Unpacked) {
-        let d = isa.half(rows.word(208));
+        let d = isa.half(rows.word(208)) * F::splat(0.5);
         for (i, scales) in rows.dwords4(192).into_iter().enumerate() {
             for byte in 0..4 {
                 // To the top, and down again with the sign.
@@ -58,9 +59,9 @@ unsafe impl Block for Q6K {
                     let bit = 2 * odd as u32;
                     for j in 0..4 {
                         let at = 32 * h + 8 * odd + 4 * part + j;
-                        out.bytes[at] = low_nibbles(low[j]) | move_bits(high[j], bit, 4, 2);
+                        out.bytes[at] = move_bits(low[j], 0, 1, 4) | move_bits(high[j], bit, 5, 2);
                         out.bytes[at + 16] =
-                            high_nibbles(low[j]) | move_bits(high[j], bit + 4, 4, 2);
+                            move_bits(low[j], 4, 1, 4) | move_bits(high[j], bit + 4, 5, 2);
                     }
                 }
             }

@@ -18,8 +18,7 @@ unsafe impl Block for Q8_0 {
     const NAME: &'static str = "Q8_0";
     const LEN: usize = 32;
     const GROUP: usize = 32;
-    const OFFSET: Offset = Offset::Bias(7);
-    const WIDE: bool = true;
+    const OFFSET: Offset = Offset::Wide;
     const NARROW: Option<Range<usize>> = Some(0..2);
 
     fn dequantize(&self, out: &mut [f32]) {

@@ -26,8 +26,7 @@ unsafe impl Block for Tq1_0 {
     const NAME: &'static str = "TQ1_0";
     const LEN: usize = 256;
     const GROUP: usize = 32;
-    const OFFSET: Offset = Offset::Bias(0);
-    const WIDE: bool = false;
+    const OFFSET: Offset = Offset::Narrow;
     const NARROW: Option<Range<usize>> = Some(52..54);
 
     fn dequantize(&self, out: &mut [f32]) {
@@ -64,9 +63,10 @@ unsafe impl Block for Tq1_0 {
     }
 }
 
-/// The whole part of three 256ths of every byte.
+/// The whole part of three 256ths of every byte, plus 63.
 #[inline(always)]
 fn digit(x: B) -> B {
     let (zero, one) = (B::splat(0), B::splat(1));
-    x.simd_ge(B::splat(86)).select(one, zero) + x.simd_ge(B::splat(171)).select(one, zero)
+    x.simd_ge(B::splat(86)).select(B::splat(64), B::splat(63))
+        + x.simd_ge(B::splat(171)).select(one, zero)
 }

@@ -2,7 +2,7 @@
 
 use super::bits::move_bits;
 use super::{Block, Offset, Rows, Unpacked, half};
-use crate::isa::Isa;
+use crate::isa::{B, Isa};
 use std::ops::Range;
 
 /// Bits `2 s` and `2 s + 1` of byte `32 h + i` of `packed` are weight `128 h + 32 s + i`.
@@ -19,8 +19,7 @@ unsafe impl Block for Tq2_0 {
     const NAME: &'static str = "TQ2_0";
     const LEN: usize = 256;
     const GROUP: usize = 32;
-    const OFFSET: Offset = Offset::Bias(0);
-    const WIDE: bool = false;
+    const OFFSET: Offset = Offset::Narrow;
     const NARROW: Option<Range<usize>> = Some(64..66);
 
     fn dequantize(&self, out: &mut [f32]) {
@@ -38,7 +37,7 @@ unsafe impl Block for Tq2_0 {
             for (j, packed) in rows.dwords4(16 * part).into_iter().enumerate() {
                 for s in 0..4 {
                     out.bytes[part / 2 * 32 + s * 8 + part % 2 * 4 + j] =
-                        move_bits(packed, 2 * s as u32, 0, 2);
+                        move_bits(packed, 2 * s as u32, 0, 2) + B::splat(63);
                 }
             }
         }
