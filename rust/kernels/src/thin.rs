@@ -1,8 +1,8 @@
 //! Products with a matrix of few inputs, added to what is there: the second half of a low-rank adapter.
 //!
-//! The matrix is stored by inputs, so that lanes run along the outputs and no sum goes across them. A part of it
-//! that stays in the first-level cache is made floats once for some columns. Each output's products are added up in
-//! the order of the inputs, then to the output, whatever else is computed.
+//! The matrix is stored in panels of 16 outputs, `[inputs][16]`, so that lanes run along the outputs and no sum goes
+//! across them. Some panels that stay in the first-level cache are made floats once for some columns. Each output's
+//! products are added up in the order of the inputs, then to the output, whatever else is computed.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -14,8 +14,8 @@ use crate::quant::Float;
 use crate::raw::RawMut;
 use crate::team::Team;
 
-/// Outputs in a thread's unit of work.
-const CHUNK: usize = 256;
+/// Panels in a thread's unit of work.
+const CHUNK: usize = 16;
 /// Columns that share it.
 const COLUMNS: usize = 32;
 /// Units of a single column that are worth another thread.
@@ -27,7 +27,7 @@ const WIDTH: usize = 4;
 pub struct Thin<'a> {
     /// `[n][inputs]`
     pub x: &'a [f32],
-    /// Inputs × outputs, floats.
+    /// Floats, a row for each panel: the outputs are filled up to whole ones.
     pub w: Matrix<'a>,
     /// Those of its outputs that count.
     pub outputs: Range<usize>,
@@ -51,15 +51,16 @@ pub fn add_thin(team: &Team, places: &[(usize, f32)], jobs: &mut [Thin]) {
         .iter_mut()
         .map(|Thin { x, w, outputs, factor, out }| {
             let width = outputs.len();
-            assert_eq!(x.len(), n * w.rows(), "{n} columns of {} inputs", w.rows());
-            assert!(outputs.end <= w.k(), "{outputs:?} of {} outputs", w.k());
+            assert_eq!(x.len() * LANES, n * w.k(), "{n} columns and panels of {}", w.k());
+            assert!(outputs.end <= w.rows() * LANES, "{outputs:?} of {} panels", w.rows());
             let rows = out.len() / width.max(1);
             assert!(places.last().is_none_or(|last| last.0 < rows), "{rows} rows");
             let add = w.quant().add_thin.unwrap_or_else(|| panic!("{} weights", w.quant().name));
-            let (start, chunks) = (end, width.div_ceil(CHUNK));
+            let panels = outputs.start / LANES..outputs.end.div_ceil(LANES);
+            let (start, chunks) = (end, panels.len().div_ceil(CHUNK));
             end += parts * chunks;
-            let (first, factor, out) = (outputs.start, *factor, RawMut::new(out));
-            let job = Job { x, w: *w, first, width, factor, out };
+            let (outputs, factor, out) = (outputs.clone(), *factor, RawMut::new(out));
+            let job = Job { x, w: *w, panels, outputs, factor, out };
             (start..end, chunks, add, job)
         })
         .collect();
@@ -70,8 +71,9 @@ pub fn add_thin(team: &Team, places: &[(usize, f32)], jobs: &mut [Thin]) {
                 &jobs[jobs.partition_point(|(units, ..)| units.end <= unit)];
             let (part, chunk) = ((unit - units.start) / chunks, (unit - units.start) % chunks);
             let columns = n * part / parts..n * (part + 1) / parts;
-            let outputs = chunk * CHUNK..((chunk + 1) * CHUNK).min(job.width);
-            add(Share { job, places, columns, outputs });
+            let first = job.panels.start + chunk * CHUNK;
+            let panels = first..(first + CHUNK).min(job.panels.end);
+            add(Share { job, places, columns, panels });
         }
     });
 }
@@ -79,19 +81,19 @@ pub fn add_thin(team: &Team, places: &[(usize, f32)], jobs: &mut [Thin]) {
 struct Job<'a> {
     x: &'a [f32],
     w: Matrix<'a>,
-    /// The first output that counts.
-    first: usize,
-    width: usize,
+    /// Those with outputs that count.
+    panels: Range<usize>,
+    outputs: Range<usize>,
     factor: f32,
     out: RawMut<f32>,
 }
 
-/// One thread's part: some columns and some of the outputs that count.
+/// One thread's part: some columns and some panels.
 pub struct Share<'a> {
     job: &'a Job<'a>,
     places: &'a [(usize, f32)],
     columns: Range<usize>,
-    outputs: Range<usize>,
+    panels: Range<usize>,
 }
 
 /// Computes a share.
@@ -115,14 +117,13 @@ impl<T: Float> Kernel for Run<'_, T> {
         let mut weights = SCRATCH.take();
         share.convert::<T, A>(isa, &mut weights);
         let tall = if A::FLOAT_VECTORS == 4 { 4 } else { 2 };
-        let n_vectors = share.outputs.len().div_ceil(LANES);
         let mut column = share.columns.start;
         while column < share.columns.end {
             let wide = share.columns.end - column >= WIDTH;
-            let mut vector = 0;
-            while vector < n_vectors {
-                let high = n_vectors - vector >= tall;
-                let at = (column, vector);
+            let mut panel = 0;
+            while panel < share.panels.len() {
+                let high = share.panels.len() - panel >= tall;
+                let at = (column, panel);
                 match (tall, high, wide) {
                     (4, true, true) => share.tile::<A, 4, WIDTH>(isa, &weights, at),
                     (4, true, false) => share.tile::<A, 4, 1>(isa, &weights, at),
@@ -131,7 +132,7 @@ impl<T: Float> Kernel for Run<'_, T> {
                     (_, false, true) => share.tile::<A, 1, WIDTH>(isa, &weights, at),
                     (_, false, false) => share.tile::<A, 1, 1>(isa, &weights, at),
                 }
-                vector += if high { tall } else { 1 };
+                panel += if high { tall } else { 1 };
             }
             column += if wide { WIDTH } else { 1 };
         }
@@ -140,49 +141,38 @@ impl<T: Float> Kernel for Run<'_, T> {
 }
 
 impl Share<'_> {
-    /// The weights of its outputs as floats, `[inputs][vectors]`, the last vectors filled up with zeros.
+    /// The weights of its panels as floats.
     #[inline(always)]
     fn convert<T: Float, A: Isa>(&self, isa: A, weights: &mut Vec<F>) {
-        let Job { w, first, .. } = self.job;
-        let (inputs, len) = (w.rows(), self.outputs.len());
-        let n_vectors = len.div_ceil(LANES);
-        weights.resize(inputs * n_vectors, F::splat(0.0));
-        for (input, weights) in weights.chunks_exact_mut(n_vectors).enumerate() {
-            let start = (input * w.k() + first + self.outputs.start) * T::BYTES;
-            let row = &w.data()[start..][..len * T::BYTES];
-            for (weights, bytes) in weights.iter_mut().zip(row.chunks(LANES * T::BYTES)) {
-                *weights = if bytes.len() == LANES * T::BYTES {
-                    // SAFETY: there are 16 weights.
-                    unsafe { T::load(isa, bytes.as_ptr()) }
-                } else {
-                    let mut last = [0.0; LANES];
-                    let bytes = bytes.chunks_exact(T::BYTES);
-                    last.iter_mut().zip(bytes).for_each(|(x, bytes)| *x = T::dequantize(bytes));
-                    F::from_array(last)
-                };
-            }
+        let w = self.job.w;
+        let panel = w.k() * T::BYTES;
+        let bytes = &w.data()[self.panels.start * panel..self.panels.end * panel];
+        let vectors = bytes.chunks_exact(LANES * T::BYTES);
+        weights.resize(vectors.len(), F::splat(0.0));
+        for (weights, bytes) in weights.iter_mut().zip(vectors) {
+            // SAFETY: there are 16 weights.
+            *weights = unsafe { T::load(isa, bytes.as_ptr()) };
         }
     }
 
-    /// `R` vectors of outputs of `N` columns.
+    /// `R` panels from the share's `panel` on, `N` columns.
     #[inline(always)]
     fn tile<A: Isa, const R: usize, const N: usize>(
         &self,
         isa: A,
         weights: &[F],
-        (column, vector): (usize, usize),
+        (column, panel): (usize, usize),
     ) {
-        let Job { x, w, width, factor, out, .. } = self.job;
-        let inputs = w.rows();
-        let n_vectors = weights.len() / inputs;
+        let Job { x, w, outputs, factor, out, .. } = self.job;
+        let inputs = w.k() / LANES;
         let x = &x[column * inputs..][..N * inputs];
+        let weights = &weights[panel * inputs..][..R * inputs];
         let mut sums = [[F::splat(0.0); R]; N];
         for input in 0..inputs {
-            let weights = &weights[input * n_vectors + vector..][..R];
             for c in 0..N {
                 let x = F::splat(x[c * inputs + input]);
                 for r in 0..R {
-                    sums[c][r] = isa.fma(weights[r], x, sums[c][r]);
+                    sums[c][r] = isa.fma(weights[r * inputs + input], x, sums[c][r]);
                 }
             }
         }
@@ -190,16 +180,19 @@ impl Share<'_> {
             let (row, times) = self.places[column + c];
             let factor = F::splat(times * factor);
             for r in 0..R {
-                let output = self.outputs.start + (vector + r) * LANES;
-                let len = (self.outputs.end - output).min(LANES);
+                let first = (self.panels.start + panel + r) * LANES;
+                let (from, to) = (first.max(outputs.start), (first + LANES).min(outputs.end));
+                let at = row * outputs.len() + from - outputs.start;
                 // SAFETY: the row and its outputs are there, and this share's alone.
-                let out = unsafe { out.slice(row * width + output, len) };
-                if len == LANES {
+                let out = unsafe { out.slice(at, to - from) };
+                if to - from == LANES {
                     let sum = isa.fma(sums[c][r], factor, F::from_slice(out));
                     sum.copy_to_slice(out);
                 } else {
-                    let sum = isa.fma(sums[c][r], factor, F::load_or_default(out));
-                    out.copy_from_slice(&sum.as_array()[..len]);
+                    let mut lanes = [0.0; LANES];
+                    lanes[from - first..to - first].copy_from_slice(out);
+                    let sum = isa.fma(sums[c][r], factor, F::from_array(lanes));
+                    out.copy_from_slice(&sum.as_array()[from - first..to - first]);
                 }
             }
         }
@@ -224,28 +217,33 @@ mod tests {
                     (0..n).map(|i| (i + rows - n, 0.5 + (i % 3) as f32)).collect();
                 // The second is a part of a wider one.
                 let k = 300 + i;
-                let data = weights(quant, inputs, k);
-                let w = Matrix::new(quant, &data, inputs, k).unwrap();
+                let panels = k.div_ceil(LANES);
+                let data = weights(quant, panels, inputs * LANES);
+                let w = Matrix::new(quant, &data, panels, inputs * LANES).unwrap();
+                let mut weights = vec![0.0; panels * inputs * LANES];
+                quant.dequantize(&data, &mut weights);
+                let weight = |input: usize, output: usize| {
+                    weights[(output / LANES * inputs + input) * LANES + output % LANES]
+                };
                 let parts = [0..k, 37..37 + 64];
                 let before = parts.clone().map(|part| noise(rows * part.len(), 2));
                 let mut outs = before.clone();
                 let jobs = outs.iter_mut().zip(parts.clone());
                 let jobs = jobs.map(|(out, outputs)| Thin { x: &x, w, outputs, factor: 2.0, out });
                 add_thin(&team, &places, &mut jobs.collect::<Vec<_>>());
-                let mut row = vec![0.0; k];
                 // With the sum of sizes, of which rounding is a part.
                 let start = |&x: &f32| (f64::from(x), f64::from(x).abs());
                 let mut expected: Vec<Vec<(f64, f64)>> =
                     before.iter().map(|out| out.iter().map(start).collect()).collect();
                 for input in 0..inputs {
-                    w.row(input, &mut row);
                     for (i, &(place, factor)) in places.iter().enumerate() {
                         let x = f64::from(x[i * inputs + input]) * f64::from(factor) * 2.0;
                         for (part, expected) in parts.iter().zip(&mut expected) {
                             let out = &mut expected[place * part.len()..][..part.len()];
-                            for ((sum, size), &w) in out.iter_mut().zip(&row[part.clone()]) {
-                                *sum += x * f64::from(w);
-                                *size += (x * f64::from(w)).abs();
+                            for ((sum, size), output) in out.iter_mut().zip(part.clone()) {
+                                let term = x * f64::from(weight(input, output));
+                                *sum += term;
+                                *size += term.abs();
                             }
                         }
                     }

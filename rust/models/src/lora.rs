@@ -38,8 +38,9 @@ pub struct Adapter {
 struct Pair {
     /// `rank` × inputs, in the file's memory map; of a table, a row of `rank` for each of its rows.
     a: Storage,
-    /// `rank` × outputs, which the file has the other way round.
+    /// Outputs × `rank`, in panels.
     b: Storage,
+    outputs: usize,
     rank: usize,
     /// `alpha / rank`
     factor: f32,
@@ -264,8 +265,9 @@ impl Pair {
         let factor = if alpha == 0.0 { 1.0 } else { alpha / rank as f32 };
         let no_memory = |e| Error::Option(format!("no memory for {name}.lora_b: {e}"));
         let pairs = a.into_iter().zip(b).map(|(a, b)| {
-            let b = b.transposed().map_err(no_memory)?;
-            Ok(Pair { a, b, rank, factor })
+            let outputs = b.rows();
+            let b = b.in_thin_panels().map_err(no_memory)?;
+            Ok(Pair { a, b, outputs, rank, factor })
         });
         pairs.collect()
     }
@@ -341,7 +343,7 @@ pub fn add_rows(team: &Team, target: &Target, rows: &[usize], out: &mut [f32]) {
         for (low, &(place, _)) in low.chunks_exact_mut(pair.rank).zip(places) {
             a.row(target.rows.start + rows[place], low);
         }
-        let (w, outputs) = (pair.b.matrix(), 0..pair.b.matrix().k());
+        let (w, outputs) = (pair.b.matrix(), 0..pair.outputs);
         add_thin(team, places, &mut [Thin { x: low, w, outputs, factor: pair.factor, out }]);
     }
 }

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use farthing_gguf::Bytes;
+use farthing_kernels::isa::LANES;
 use farthing_kernels::{Matrix, Quant, Team, panels};
 
 /// Bytes of the file that are rearranged before their memory is given back.
@@ -91,15 +92,17 @@ impl Storage {
         self.rows
     }
 
-    /// The same with rows and columns exchanged, in memory of its own: floats as they are, other types as F32.
+    /// The same in panels of 16 rows, `[k][16]` each and each a row of what is given back, in memory of its own: floats as
+    /// they are, other types as F32, and zeros for rows that are missing in the last panel.
     ///
     /// # Errors
     /// The system refuses the memory.
-    pub fn transposed(&self) -> io::Result<Storage> {
+    pub fn in_thin_panels(&self) -> io::Result<Storage> {
         let floats = || Quant::from_ggml_id(F32).unwrap_or_else(|| unreachable!("no type {F32}"));
         let quant = if self.quant.block_len == 1 { self.quant } else { floats() };
         let (len, stride) = (quant.block_bytes, self.file.len() / self.rows);
-        let file = Bytes::build(self.rows * self.k * len, |to| {
+        let (rows, k) = (self.rows.div_ceil(LANES), self.k * LANES);
+        let file = Bytes::build(rows * k * len, |to| {
             let (mut numbers, mut bytes) = (vec![0.0; self.k], Vec::new());
             for (row, from) in self.file.chunks_exact(stride).enumerate() {
                 let mut from = from;
@@ -109,13 +112,14 @@ impl Storage {
                     bytes.extend(numbers.iter().flat_map(|x| x.to_le_bytes()));
                     from = &bytes;
                 }
-                for (column, from) in from.chunks_exact(len).enumerate() {
-                    to[(column * self.rows + row) * len..][..len].copy_from_slice(from);
+                let panel = &mut to[row / LANES * k * len..][..k * len];
+                for (panel, from) in panel.chunks_exact_mut(LANES * len).zip(from.chunks_exact(len))
+                {
+                    panel[row % LANES * len..][..len].copy_from_slice(from);
                 }
             }
         })?;
         self.file.release(0..self.file.len());
-        let (rows, k) = (self.k, self.rows);
         Ok(Storage::new(quant, file, rows, k, false).unwrap_or_else(|e| unreachable!("{e}")))
     }
 

@@ -1,7 +1,6 @@
 //! Leaving the first candidates in an order, as many as have enough weight together.
 
 use std::cmp::Ordering;
-use std::ops::Range;
 
 use super::candidates::{Candidate, Candidates, MANY};
 use super::softmax::{Sixteens, Softmax};
@@ -10,29 +9,29 @@ use super::softmax::{Sixteens, Softmax};
 const BUCKETS: usize = 2048;
 
 /// An order of candidates: by rising key, of equal ones by rising id.
-pub(crate) struct Order<K> {
+pub(crate) struct Order<K, P> {
     /// The key of a logit.
     pub key: K,
-    /// Keys between which there is enough weight.
-    pub keys: Range<f64>,
+    /// Never falls where the key rises; there is enough weight between 0 and 1.
+    pub place: P,
 }
 
-impl<K: Fn(f32) -> f64> Order<K> {
+impl<K: Fn(f32) -> f64, P: Fn(f32) -> f32> Order<K, P> {
     fn compare(&self, a: &Candidate, b: &Candidate) -> Ordering {
         let (first, second) = ((self.key)(a.logit), (self.key)(b.logit));
         first.partial_cmp(&second).unwrap_or(Ordering::Equal).then(a.id.cmp(&b.id))
     }
 
     /// The part of the order that each logit is in; `BUCKETS` is behind all.
+    #[inline(always)]
     fn buckets(&self, logits: &[f32; 16]) -> [u16; 16] {
-        // Adding 2^52 rounds to an integer, left in the low bits.
-        const MAGIC: f64 = 4_503_599_627_370_496.0;
-        let width = self.keys.end - self.keys.start;
-        let scale = if width > 0.0 { (BUCKETS - 1) as f64 / width } else { 0.0 };
+        // Adding 1.5 · 2^23 rounds to an integer, left in the low bits.
+        const MAGIC: f32 = 12_582_912.0;
+        const END: f32 = BUCKETS as f32;
         let mut buckets = [0; 16];
         for (bucket, &logit) in buckets.iter_mut().zip(logits) {
-            let place = ((self.key)(logit) - self.keys.start) * scale;
-            let place = if place < BUCKETS as f64 { place } else { BUCKETS as f64 };
+            let place = (self.place)(logit) * (END - 1.0);
+            let place = if place < END { place } else { END };
             let place = if place > 0.0 { place } else { 0.0 };
             *bucket = (place + MAGIC).to_bits() as u16;
         }
@@ -43,10 +42,10 @@ impl<K: Fn(f32) -> f64> Order<K> {
 impl Candidates<'_> {
     /// Leaves those that come first, up to the one with which the sum of the weights and the number are `enough`;
     /// all of them where they never are.
-    pub fn keep_first<K: Fn(f32) -> f64>(
+    pub fn keep_first<K: Fn(f32) -> f64, P: Fn(f32) -> f32>(
         &mut self,
         softmax: &Softmax,
-        order: &Order<K>,
+        order: &Order<K, P>,
         enough: impl Fn(f64, usize) -> bool,
     ) {
         if self.whole().is_none_or(|logits| logits.len() <= MANY)
@@ -62,11 +61,11 @@ impl Candidates<'_> {
     }
 
     /// The same of a whole vocabulary, none of which is sorted but a small part; false, and nothing done, where there is
-    /// not enough between the order's keys.
-    fn keep_first_of_many<K: Fn(f32) -> f64>(
+    /// not enough between 0 and 1.
+    fn keep_first_of_many<K: Fn(f32) -> f64, P: Fn(f32) -> f32>(
         &mut self,
         softmax: &Softmax,
-        order: &Order<K>,
+        order: &Order<K, P>,
         enough: impl Fn(f64, usize) -> bool,
     ) -> bool {
         let Some(logits) = self.whole() else {
@@ -202,8 +201,9 @@ mod tests {
                     false => -f64::from(logit),
                     true => (f64::from(logit) - middle).abs(),
                 };
-                let keys = if distance { 0.0..20.0 } else { key(softmax.max)..20.0 };
-                let order = Order { key, keys };
+                let start = if distance { 0.0 } else { key(softmax.max) };
+                let place = |logit: f32| ((key(logit) - start) / 20.0) as f32;
+                let order = Order { key, place };
                 for (p, min_keep) in [(0.0, 1), (0.001, 0), (0.7, 0), (0.99, 12_345), (1.1, 0)] {
                     let enough = |sum, n| sum >= p * softmax.total && n >= min_keep;
                     let (mut whole, mut list) = (logits.clone(), Vec::new());

@@ -28,7 +28,8 @@ impl Stage for TopP {
             candidates.keep_from(least, self.min_keep);
         }
         let key = |logit: f32| -f64::from(logit);
-        let order = Order { key, keys: key(softmax.max)..key(least) };
+        let scale = 1.0 / (softmax.max - least).max(f32::MIN_POSITIVE);
+        let order = Order { key, place: |logit| (softmax.max - logit) * scale };
         let enough = |sum, kept| sum >= self.p * softmax.total && kept >= self.min_keep;
         candidates.keep_first(&softmax, &order, enough);
     }

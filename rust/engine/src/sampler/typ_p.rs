@@ -29,7 +29,9 @@ impl Stage for TypP {
         // Tokens below this have less than (1 - p) / 2 together, so those between it and the best have enough.
         let least = softmax.negligible((1.0 - self.p) / 2.0, candidates.len());
         let strangest = strangeness(least).max(strangeness(softmax.max));
-        let order = Order { key: strangeness, keys: 0.0..strangest };
+        let scale = 1.0 / strangest.max(f64::MIN_POSITIVE);
+        let place = |logit| (strangeness(logit) * scale) as f32;
+        let order = Order { key: strangeness, place };
         let enough = |sum, kept| sum > self.p * softmax.total && kept >= self.min_keep;
         candidates.keep_first(&softmax, &order, enough);
     }
