@@ -197,7 +197,7 @@ mod tests {
             let k = 9 * 64;
             let mut x = Activations::default();
             let mut data = noise(n * k, 7);
-            data[..span.len()].fill(0.0);
+            data[..span.values()].fill(0.0);
             x.reset(n, k).copy_from_slice(&data);
             x.quantize(&team, span);
             for (i, x0) in data.chunks(GROUP).enumerate() {

@@ -65,7 +65,7 @@ pub unsafe fn add_products<A: Isa, S: Shape, const G: usize, const N: usize>(
     (ahead, pace): ([*const u8; G], usize),
     sums: &mut [[F; N]; G],
 ) {
-    let span = S::SPAN.len() / 32;
+    let span = S::SPAN.values() / 32;
     for first in (0..n).step_by(span) {
         // The sums of a longer span, without the activations' scale.
         let mut spans = [[F::splat(0.0); N]; G];

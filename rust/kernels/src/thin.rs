@@ -209,7 +209,7 @@ mod tests {
     fn products_are_added_to_their_rows() {
         let team = Team::new(2).unwrap();
         let _workers = team.muster();
-        let floats = QUANTS.iter().filter(|quant| !quant.int8);
+        let floats = QUANTS.iter().filter(|quant| !quant.int8());
         for (i, quant) in floats.enumerate() {
             for (n, inputs, rows) in [(1, 1, 1), (2, 16, 9), (70, 8, 70), (5, 40, 6)] {
                 let x = noise(n * inputs, 1);

@@ -24,7 +24,7 @@ pub enum Span {
 
 impl Span {
     /// How many activations these are.
-    pub const fn len(self) -> usize {
+    pub const fn values(self) -> usize {
         match self {
             Span::Of32 => GROUP,
             Span::Of64 => 2 * GROUP,
@@ -116,7 +116,11 @@ impl Quantized {
 
     /// Room for such columns.
     fn room(&mut self, span: Span, n: usize, k: usize) -> &mut [Group] {
-        assert!(k.is_multiple_of(span.len()), "columns of {k} do not make spans of {}", span.len());
+        assert!(
+            k.is_multiple_of(span.values()),
+            "columns of {k} do not make spans of {}",
+            span.values()
+        );
         (self.n, self.k) = (n, k);
         let len = n * (k / GROUP) + MOST;
         if self.groups.len() < len {
