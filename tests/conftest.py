@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# A shell's background jobs ignore Ctrl-C, and so would all processes that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples in each run, however slow: `--hypothesis-profile wide` looks for others.
 SLOW_TOO = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
