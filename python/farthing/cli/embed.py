@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from contextlib import nullcontext
@@ -78,9 +79,12 @@ def command(
     if style == "npy":
         import numpy as np
 
-        # Not by name: NumPy would add a suffix of its own.
+        # Not by name, to which NumPy would add a suffix; nor to the file, since a pipe has no
+        # position.
+        content = io.BytesIO()
+        np.save(content, np.asarray(vectors))
         with output.open("wb") if output else nullcontext(sys.stdout.buffer) as file:
-            np.save(file, np.asarray(vectors))
+            file.write(content.getbuffer())
         return
     lines = "".join(f"{line}\n" for line in _lines(vectors, style, name))
     if output is None:
