@@ -15,7 +15,8 @@ pub(crate) struct Candidate {
 /// Candidates of which a list takes longer than the whole vocabulary, the others' logits being minus infinity.
 pub(crate) const MANY: usize = 1024;
 
-/// Those of the vocabulary at first; listed one by one only when few are left or the list is asked for. Tokens with a logit of minus infinity are never listed. No logit is NaN.
+/// Those of the vocabulary at first; listed one by one only when few are left or the list is asked for. Tokens with
+/// a logit of minus infinity are never listed. No logit is NaN.
 pub(crate) struct Candidates<'a> {
     /// By id; out of use once listed.
     logits: &'a mut [f32],
